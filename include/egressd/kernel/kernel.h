@@ -1,0 +1,64 @@
+// The kernel behind one door: observe, difference, transaction. The only way in which egressd changes it.
+//
+// 1. Observe returns exactly what is egressd's (see state/state.h, invariant 1).
+// 2. Reconcile either reaches `desired` or undoes what it did and returns the kernel's words, naming the object.
+// 3. Notifications only say that something may have changed; the truth comes from Observe.
+// 4. A desired state that is in force costs no write.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "egressd/base/error.h"
+#include "egressd/state/host.h"
+#include "egressd/state/state.h"
+#include "egressd/state/transaction.h"
+
+namespace egressd::kernel {
+
+struct Settings {
+  std::string tunnel_device = "egressd0";
+  std::uint32_t first_table = 26000, last_table = 26255;
+  std::string state_directory;   // remembers what sysctls were before egressd wrote them ("sysctls"); empty = not remembered
+};
+
+class Kernel {
+ public:
+  // Opens the netlink sockets in the network namespace of the calling thread. Subscribes before anything is read.
+  static Result<Kernel> Open(Settings settings);
+  Kernel(Kernel&&) noexcept;
+  Kernel& operator=(Kernel&&) noexcept;
+  ~Kernel();
+
+  Result<state::State> Observe();
+  Result<state::Host> ReadHost();
+
+  // Brings the kernel from what it is to `desired`; what was done comes back (empty = nothing was to do). Tries again by itself, at most
+  // 5 times, when somebody else changed nftables in between.
+  Result<state::Transaction> Reconcile(const state::State& desired);
+
+  // Readable when a notification waits.
+  int notification_fd() const;
+  struct Dirt {
+    bool ours = false;   // an object of ours, or all of nftables, may have been changed by somebody else: Reconcile
+    bool host = false;   // devices, addresses or routes of the host may have changed: ReadHost
+  };
+  // Takes every waiting notification. Those that our own writes caused do not count. Lost ones (ENOBUFS) count as both.
+  Dirt TakeNotifications();
+
+  // Packets counted by the named nft counter, 0 when it is not there.
+  std::uint64_t CounterPackets(const std::string& counter);
+
+  // Removes every object of egressd and restores the sysctls.
+  Result<state::Transaction> Cleanup();
+  // Removes only the egress addresses (they are found by their protocol number on any device).
+  Result<state::Transaction> ReleaseEgressAddresses();
+
+ private:
+  struct Body;
+  explicit Kernel(std::unique_ptr<Body> body);
+  std::unique_ptr<Body> body_;
+};
+
+}  // namespace egressd::kernel

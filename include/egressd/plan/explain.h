@@ -1,0 +1,30 @@
+// Why a flow goes where it goes, from the same data that Build uses. Never sends a packet.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "egressd/plan/plan.h"
+
+namespace egressd::plan {
+
+struct Rejected {
+  std::string policy;
+  std::string reason;  // "wants app=postfix", "198.51.100.7 is listed in except", "already decided by mailer (priority 10)"
+};
+
+struct Explanation {
+  std::string policy;                       // empty = none: goes out as without egressd
+  std::string action;                       // "snat", "direct", "drop", "none"
+  std::string gateway;
+  std::optional<EgressId> id;
+  std::optional<IpAddress> egress_ip;
+  std::string node;                         // who translates; empty = nobody
+  std::vector<std::string> path;            // the packet's way, a line a hop
+  std::vector<Rejected> rejected;           // every other enabled policy, in deciding order
+};
+
+Explanation Explain(const Inputs& inputs, const policy::Flow& flow, const std::string& self_name);
+
+}  // namespace egressd::plan

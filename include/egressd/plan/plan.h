@@ -1,0 +1,75 @@
+// What the kernel of this node shall look like: a pure function from policy, cluster and host to State.
+//
+// nftables skeleton, names, marks and slots are described in plan/skeleton.h. Called by the agent whenever an input changed.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "egressd/base/address.h"
+#include "egressd/base/ids.h"
+#include "egressd/policy/binding.h"
+#include "egressd/policy/node_config.h"
+#include "egressd/policy/selection.h"
+#include "egressd/state/host.h"
+#include "egressd/state/state.h"
+
+namespace egressd::plan {
+
+// A node's place inside the tunnel network, a function of its 16-bit tunnel number and the tunnel prefixes of the configuration.
+struct TunnelIdentity {
+  IpAddress ipv4;
+  IpAddress ipv6;
+  MacAddress mac;
+  auto operator<=>(const TunnelIdentity&) const = default;
+};
+// `number` is 1-65534 (and smaller than the IPv4 tunnel network); number n is the n-th address.
+TunnelIdentity IdentityOf(std::uint16_t number, const policy::NodeConfig::Tunnel& tunnel);
+
+struct Peer {
+  std::string name;
+  IpAddress underlay;
+  TunnelIdentity identity;
+  auto operator<=>(const Peer&) const = default;
+};
+
+// Who carries an egress id now.
+struct Carrier {
+  enum class Kind : std::uint8_t { kNobody, kSelf, kPeer };
+  Kind kind = Kind::kNobody;
+  std::string peer;  // name, with kPeer
+  auto operator<=>(const Carrier&) const = default;
+};
+
+struct Inputs {
+  const policy::NodeConfig* config = nullptr;
+  const policy::Selection* selection = nullptr;     // nullptr = no policy yet
+  const std::vector<policy::Binding>* bindings = nullptr;
+  const state::Host* host = nullptr;
+  IpAddress underlay;                               // this node's own underlay address
+  TunnelIdentity self;
+  std::vector<Peer> peers;                          // every known other node that has not left, dead ones too (they may come back), in order of name
+  std::map<std::string, Slot> slots;                // peer → next-hop slot, for those that are gateways; kept stable by the agent
+  std::map<EgressId, Carrier> carriers;             // one for every binding
+  std::vector<IpAddress> local_egress_ips;          // egress IPs that this node holds
+  bool operator==(const Inputs&) const = default;
+};
+
+// Slots 1-199 are peers'. 200-253 are uplinks of this node that are not its default route's device (handed out by Build in order of device name). 254 marks
+// replies from the tunnel for the reverse-path filter.
+inline constexpr std::uint8_t kLastPeerSlot = 199, kFirstUplinkSlot = 200, kLastUplinkSlot = 253, kReplySlot = 254;
+
+state::State Build(const Inputs& inputs);
+
+// The networks that `to: external` leaves out on this node: the set's, every node's underlay address, tunnel networks, connected networks of workloads,
+// loopback, link-local, multicast, broadcast.
+policy::InternalNetworks InternalOf(const Inputs& inputs);
+
+// Where an egress IP lives on this node: the gateway's device, else the node's `interface`, else the device whose subnet holds it, else the default route's.
+// nullopt = nowhere: this node cannot hold it.
+std::optional<std::string> UplinkFor(const policy::PolicySet& set, const policy::NodeConfig& config, const state::Host& host,
+                                     const std::string& gateway, const IpAddress& egress_ip);
+
+}  // namespace egressd::plan

@@ -1,0 +1,57 @@
+// The node file (egressd.yaml) as plain aggregates, with every default filled in here and nowhere else.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "egressd/base/address.h"
+#include "egressd/policy/policy_set.h"
+
+namespace egressd::policy {
+
+enum class Profile : std::uint8_t { kLan, kFast, kWan };
+
+struct NodeConfig {
+  struct Node {
+    std::string name;  // empty = host name, filled in by the daemon
+    Labels labels;
+    std::optional<IpAddress> address;      // underlay address; unset = source address of the default route
+    std::optional<std::string> interface;  // uplink; unset = per egress IP, the device whose subnet holds it, else the default route's
+    auto operator<=>(const Node&) const = default;
+  } node;
+  struct Cluster {
+    std::string name = "default";
+    std::vector<Endpoint> join;
+    std::optional<IpAddress> listen_address;  // unset = the underlay address
+    std::uint16_t listen_port = 7947;
+    std::string key_file = "/etc/egressd/gossip.key";
+    Profile profile = Profile::kLan;
+    auto operator<=>(const Cluster&) const = default;
+  } cluster;
+  struct Tunnel {
+    std::string device = "egressd0";  // at most 15 characters, no dot, no slash
+    std::uint32_t vni = 100;          // 1-16777215
+    std::uint16_t port = 7789;
+    std::optional<std::uint16_t> mtu_bytes;  // unset = underlay MTU - 50 (IPv4 underlay) or - 70 (IPv6)
+    Prefix ipv4;                      // default 198.19.0.0/16
+    Prefix ipv6;                      // default fd65:6772:6573:7300::/64
+    Tunnel();
+    auto operator<=>(const Tunnel&) const = default;
+  } tunnel;
+  struct Datapath {
+    std::uint32_t rule_priority = 99;
+    std::uint32_t first_table = 26000;  // table of slot n = first_table + n; 256 tables
+    std::uint32_t last_table = 26255;
+    std::uint32_t next_hop_mark = 0xff000000;  // mask of eight adjacent bits above bit 15 that hold the slot
+    auto operator<=>(const Datapath&) const = default;
+  } datapath;
+  std::string workloads_directory = "/etc/egressd/workloads.d";
+  std::string policy_file = "/etc/egressd/policy.yaml";
+  bool replicate_policy = true;  // policy: cluster | file
+  std::string control_group;     // group that may use the control socket; empty = the daemon's own
+  auto operator<=>(const NodeConfig&) const = default;
+};
+
+}  // namespace egressd::policy

@@ -1,0 +1,148 @@
+// What the operator means: the policy file as plain aggregates. No behaviour lives here.
+//
+// 1. Values have parsed; they are not yet valid together: `Validate` (validate.h) finds what contradicts what.
+// 2. Maps are keyed by the name that the file gives, so iteration order is the same everywhere.
+// 3. Whatever this build cannot do never reaches this model: the YAML reader refuses it.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "egressd/base/address.h"
+
+namespace egressd::policy {
+
+using Labels = std::map<std::string, std::string>;
+
+// One requirement on a set of labels, with the meaning of Kubernetes label selectors.
+struct Requirement {
+  enum class Operator : std::uint8_t { kIn, kNotIn, kExists, kNotExists };
+  std::string key;
+  Operator op = Operator::kIn;
+  std::vector<std::string> values;  // for kIn and kNotIn: at least one
+  auto operator<=>(const Requirement&) const = default;
+};
+
+// One entry of `from:`; everything that is set must hold (AND). At least one member is set.
+struct Selector {
+  std::vector<Requirement> labels;         // from `labels:` and `select:` together
+  std::optional<std::string> namespace_;   // `namespace:`
+  std::optional<std::string> name;         // glob over workload names: `*`, `?`, `[a-z]`
+  std::vector<Prefix> cidrs;               // any of them (OR)
+  std::optional<std::string> interface;    // the device through which the traffic enters this node
+  bool all = false;                        // every source whose traffic the node forwards
+  // True when it speaks of workloads (labels, namespace, name), false when it needs no knowledge of them.
+  bool names_workloads() const { return !labels.empty() || namespace_ || name; }
+  auto operator<=>(const Selector&) const = default;
+};
+
+// A workload that no provider sees, or that a provider reported.
+struct Workload {
+  std::string name;
+  std::string namespace_ = "default";
+  std::vector<IpAddress> addresses;  // at least one
+  Labels labels;
+  std::optional<std::string> node;   // only on this node; unset = wherever its traffic appears
+  auto operator<=>(const Workload&) const = default;
+};
+
+// An element of `to:`, `except:` or `destinations:`: a prefix, or `@name` (a reference into `destinations`).
+using Destination = std::variant<Prefix, std::string>;
+
+enum class Reach : std::uint8_t { kExternal, kAny, kListed };
+
+// tcp/25, udp/8000-8100, sctp/5000
+struct PortRange {
+  std::uint8_t protocol = 6;  // IANA protocol number: 6 tcp, 17 udp, 132 sctp
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;     // >= first
+  auto operator<=>(const PortRange&) const = default;
+};
+
+enum class Action : std::uint8_t { kSnat, kDirect, kDrop };
+enum class OnNoGateway : std::uint8_t { kDrop, kDirect };
+
+// `egress_ip:`. With kAddress at least one family is set.
+struct EgressIpChoice {
+  enum class Kind : std::uint8_t { kAuto, kDefault, kNode, kAddress };
+  Kind kind = Kind::kAuto;
+  std::optional<IpAddress> ipv4;
+  std::optional<IpAddress> ipv6;
+  auto operator<=>(const EgressIpChoice&) const = default;
+};
+
+struct Policy {
+  std::string name;
+  std::string description;
+  std::optional<std::string> namespace_;  // restricts its workload selectors to this namespace
+  std::uint16_t priority = 1000;          // 1-65535; lowest wins, equal ones by name
+  bool enabled = true;
+  std::vector<Selector> from;             // any of them (OR)
+  Reach to = Reach::kExternal;
+  std::vector<Destination> destinations;  // only with Reach::kListed
+  std::vector<Destination> except;
+  std::vector<PortRange> ports;           // empty = every protocol and port
+  Action action = Action::kSnat;
+  std::optional<std::string> gateway;     // unset = the default gateway
+  EgressIpChoice egress_ip;
+  OnNoGateway on_no_gateway = OnNoGateway::kDrop;
+  auto operator<=>(const Policy&) const = default;
+};
+
+struct Pool {
+  std::string name;
+  std::vector<AddressRange> ipv4;
+  std::vector<AddressRange> ipv6;
+  std::vector<AddressRange> exclude;
+  bool pair = false;
+  auto operator<=>(const Pool&) const = default;
+};
+
+// Which nodes are gateways: named ones, or those whose labels fulfil every requirement.
+struct NodeSelector {
+  std::vector<std::string> names;
+  std::vector<Requirement> labels;
+  auto operator<=>(const NodeSelector&) const = default;
+};
+
+enum class Announce : std::uint8_t { kLayer2, kNone };
+
+struct Gateway {
+  std::string name;
+  bool is_default = false;
+  NodeSelector nodes;
+  std::vector<std::string> pools;
+  std::optional<IpAddress> default_ipv4;
+  std::optional<IpAddress> default_ipv6;
+  std::optional<std::string> interface;  // unset = auto
+  Announce announce = Announce::kLayer2;
+  auto operator<=>(const Gateway&) const = default;
+};
+
+struct PolicySet {
+  std::vector<Prefix> internal;
+  std::map<std::string, Workload> workloads;
+  std::map<std::string, std::vector<Destination>> destinations;
+  std::map<std::string, Pool> pools;
+  std::map<std::string, Gateway> gateways;
+  std::map<std::string, Policy> policies;
+  auto operator<=>(const PolicySet&) const = default;
+};
+
+// Policies that are enabled, in the order in which they decide: priority, then name. Pointers into `set`.
+std::vector<const Policy*> InOrder(const PolicySet& set);
+
+// The gateway that a policy uses: its own, else the default one; nullptr when there is none.
+const Gateway* GatewayOf(const PolicySet& set, const Policy& policy);
+
+// Every prefix that the destinations stand for, references followed (each name at most once). Unknown references are skipped:
+// Validate has refused them.
+std::vector<Prefix> Resolve(const PolicySet& set, const std::vector<Destination>& destinations);
+
+}  // namespace egressd::policy

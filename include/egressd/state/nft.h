@@ -1,0 +1,209 @@
+// nftables as values: tables, counters, sets and maps, their elements, chains and rules.
+//
+// A rule is a list of expressions, one for one what the kernel's virtual machine executes (net/netfilter/nft_*.c), over registers
+// 1-4 of 16 bytes. The kernel never changes a rule in place, so a rule is recognised by the digest that travels in its user data
+// (NFTNL_UDATA_RULE_COMMENT, visible as `comment "…"`), and expressions need no decoding.
+//
+// 1. Everything lives in the tables `inet egressd` and (later) `arp egressd`; the family is part of each key.
+// 2. Values are in the byte order that the kernel compares: addresses and ports in network order, marks in host order,
+//    interface names padded with zeros to 16 bytes.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "egressd/base/address.h"
+
+namespace egressd::state {
+
+enum class NftFamily : std::uint8_t { kInet = 1, kArp = 3 };  // NFPROTO_INET, NFPROTO_ARP
+
+// Up to 48 bytes in place: a set key, a map value or a constant.
+class NftBytes {
+ public:
+  NftBytes() = default;
+  explicit NftBytes(std::span<const std::uint8_t> bytes);
+  static NftBytes Of(const IpAddress& address);
+  static NftBytes Mark(std::uint32_t host_order);         // 4 bytes, host order
+  static NftBytes Port(std::uint16_t port);               // 2 bytes, network order
+  static NftBytes Byte(std::uint8_t value);
+  static NftBytes InterfaceName(std::string_view name);   // 16 bytes
+  // Concatenation as nft does it: each field padded with zeros to a multiple of 4 bytes.
+  static NftBytes Concat(std::initializer_list<NftBytes> fields);
+  std::span<const std::uint8_t> bytes() const { return {bytes_.data(), size_}; }
+  std::uint32_t as_mark() const;                          // asserts 4 bytes
+  std::string ToString() const;                           // hexadecimal
+  auto operator<=>(const NftBytes&) const = default;
+
+ private:
+  std::uint8_t size_ = 0;
+  std::array<std::uint8_t, 48> bytes_{};
+};
+
+struct NftVerdict {
+  enum class Code : std::uint8_t { kAccept, kDrop, kReturn, kJump, kGoto };
+  Code code = Code::kReturn;
+  std::string chain;  // for kJump and kGoto
+  auto operator<=>(const NftVerdict&) const = default;
+};
+
+// ---- expressions ------------------------------------------------------------------------------------------------------------
+
+using NftRegister = std::uint8_t;  // 1-4
+
+struct NftMeta {  // load (set == false) or store a packet property
+  enum class Key : std::uint8_t { kMark, kNfproto, kL4proto, kIifname, kOifname };
+  Key key = Key::kMark;
+  NftRegister reg = 1;
+  bool store = false;
+  auto operator<=>(const NftMeta&) const = default;
+};
+struct NftCt {  // load or store a connection property; loads of an untracked or invalid packet end the rule, except kState
+  enum class Key : std::uint8_t { kState, kDirection, kMark };
+  Key key = Key::kState;
+  NftRegister reg = 1;
+  bool store = false;
+  auto operator<=>(const NftCt&) const = default;
+};
+inline constexpr std::uint32_t kCtStateInvalid = 1, kCtStateEstablished = 2, kCtStateRelated = 4, kCtStateNew = 8, kCtStateUntracked = 64;
+struct NftPayload {  // load bytes of the packet
+  enum class Base : std::uint8_t { kNetwork = 1, kTransport = 2 };
+  Base base = Base::kNetwork;
+  std::uint32_t offset_bytes = 0;
+  std::uint32_t length_bytes = 0;
+  NftRegister reg = 1;
+  auto operator<=>(const NftPayload&) const = default;
+};
+struct NftCompare {  // end the rule unless reg == value (or != with negate)
+  NftRegister reg = 1;
+  NftBytes value;
+  bool negate = false;
+  auto operator<=>(const NftCompare&) const = default;
+};
+struct NftBitwise {  // reg = (reg & mask) ^ xor_
+  NftRegister reg = 1;
+  NftBytes mask;
+  NftBytes xor_;
+  auto operator<=>(const NftBitwise&) const = default;
+};
+struct NftLookup {  // set: end the rule on a miss (or hit, with negate); map: on a miss end the rule, else result = value
+  std::string set;
+  NftRegister reg = 1;
+  enum class Result : std::uint8_t { kNone, kValue, kVerdict };  // kValue: written to `value_reg`
+  Result result = Result::kNone;
+  NftRegister value_reg = 1;
+  bool negate = false;  // only with kNone
+  auto operator<=>(const NftLookup&) const = default;
+};
+struct NftImmediate {  // reg = value
+  NftRegister reg = 1;
+  NftBytes value;
+  auto operator<=>(const NftImmediate&) const = default;
+};
+struct NftCount {  // counts into the named counter
+  std::string counter;
+  auto operator<=>(const NftCount&) const = default;
+};
+struct NftNotrack {
+  auto operator<=>(const NftNotrack&) const = default;
+};
+struct NftSnat {  // snat to the address in `reg`; keeps the port where it can
+  Family family = Family::kIpv4;
+  NftRegister reg = 1;
+  auto operator<=>(const NftSnat&) const = default;
+};
+struct NftClampMss {  // lowers the MSS option of a TCP segment; the kernel never raises it (net/netfilter/nft_exthdr.c)
+  std::uint16_t mss_bytes = 0;
+  auto operator<=>(const NftClampMss&) const = default;
+};
+
+using NftExpression = std::variant<NftMeta, NftCt, NftPayload, NftCompare, NftBitwise, NftLookup, NftImmediate, NftCount, NftNotrack,
+                                   NftSnat, NftClampMss, NftVerdict>;
+
+struct NftRule {
+  std::string text;  // what it says, in nft's words; for people, at most 96 bytes of it go into the comment
+  std::vector<NftExpression> expressions;
+  // Observed rules have no expressions, only this. Desired rules get it from Seal().
+  std::string digest;  // 16 hexadecimal digits; empty = a foreign rule
+  bool operator==(const NftRule& other) const { return digest == other.digest; }
+};
+
+// The same rule with its digest over text and expressions filled in.
+NftRule Seal(NftRule rule);
+// "egressd:<digest> <text>", as it stands in the kernel; and back (an empty digest for a comment that is not ours).
+std::string RuleComment(const NftRule& rule);
+std::string DigestInComment(std::string_view comment);
+
+// ---- kinds ------------------------------------------------------------------------------------------------------------------
+
+struct NftTable {
+  struct Key {
+    NftFamily family = NftFamily::kInet;
+    std::string name;
+    auto operator<=>(const Key&) const = default;
+  } key;
+  auto operator<=>(const NftTable&) const = default;
+};
+
+struct NftName {  // key of everything below a table
+  NftFamily family = NftFamily::kInet;
+  std::string name;
+  auto operator<=>(const NftName&) const = default;
+};
+
+struct NftCounter {
+  using Key = NftName;
+  Key key;
+  auto operator<=>(const NftCounter&) const = default;
+};
+
+// A set, or a map when `value` is not kNothing.
+struct NftSet {
+  using Key = NftName;
+  // What nft shows. The kernel itself only knows lengths.
+  enum class Type : std::uint8_t { kNothing, kIpv4, kIpv6, kMark, kInterface, kVerdict, kMarkIpv4, kMarkIpv6, kProtocolPort };
+  Key key;
+  Type type = Type::kIpv4;
+  Type value = Type::kNothing;
+  bool intervals = false;  // elements are ranges; with kProtocolPort the port is
+  auto operator<=>(const NftSet&) const = default;
+};
+// Length in bytes of a key or value of this type (kVerdict: 0).
+std::size_t Bytes(NftSet::Type type);
+
+struct NftElement {
+  struct Key {
+    NftName set;
+    NftBytes first;
+    NftBytes last;  // sets with intervals: the last value of the range, included; others: same as first
+    auto operator<=>(const Key&) const = default;
+  } key;
+  std::variant<std::monostate, NftBytes, NftVerdict> value;
+  auto operator<=>(const NftElement&) const = default;
+};
+
+struct NftHook {
+  enum class Type : std::uint8_t { kFilter, kNat, kRoute };
+  enum class Point : std::uint8_t { kPrerouting = 0, kInput = 1, kForward = 2, kOutput = 3, kPostrouting = 4 };
+  Type type = Type::kFilter;
+  Point point = Point::kPrerouting;
+  std::int32_t priority = 0;
+  auto operator<=>(const NftHook&) const = default;
+};
+
+struct NftChain {
+  using Key = NftName;
+  Key key;
+  std::optional<NftHook> hook;  // base chains; their policy is accept
+  std::vector<NftRule> rules;   // in order
+  bool operator==(const NftChain&) const = default;
+};
+
+}  // namespace egressd::state

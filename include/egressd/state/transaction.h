@@ -1,0 +1,54 @@
+// The difference between two states, in the order in which it can be carried out without a gap:
+//
+//   release   egress addresses that stop being ours
+//   build     sysctls, links, addresses, neighbours, FDB, routes, rules that are new or changed
+//   cut over  all of nftables, one atomic batch
+//   take      egress addresses that become ours
+//   clean     what nothing uses any more, in reverse order of building
+//
+// A crash in between leaves too much, never too little; the next reconcile tidies.
+//
+// 1. Apply(Diff(a, b), a) == b for all states.
+// 2. Diff(a, a) is empty.
+// 3. Steps of one phase and kind come in order of key.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "egressd/state/state.h"
+
+namespace egressd::state {
+
+enum class Operation : std::uint8_t { kCreate, kReplace, kRemove };
+std::string_view ToString(Operation operation);
+
+using Object = std::variant<Sysctl, Link, Address, Neighbour, FdbEntry, Route, Rule, NftTable, NftCounter, NftSet, NftChain, NftElement,
+                            EgressAddress>;
+
+struct Step {
+  Operation operation = Operation::kCreate;
+  Object object;  // kRemove: the object as it was observed; else as it shall be
+};
+
+struct Transaction {
+  std::vector<Step> release;
+  std::vector<Step> build;
+  std::vector<Step> cut_over;
+  std::vector<Step> take;
+  std::vector<Step> clean;
+  bool empty() const { return release.empty() && build.empty() && cut_over.empty() && take.empty() && clean.empty(); }
+  std::size_t size() const { return release.size() + build.size() + cut_over.size() + take.size() + clean.size(); }
+};
+
+// What must be done to get from `observed` to `desired`.
+Transaction Diff(const State& observed, const State& desired);
+// Carries the transaction out on a value.
+void Apply(const Transaction& transaction, State& state);
+void Apply(const Step& step, State& state);
+// "+ route …", "~ …", "- …", one line a step, phases in order.
+std::string ToString(const Transaction& transaction);
+std::string ToString(const Step& step);
+
+}  // namespace egressd::state
