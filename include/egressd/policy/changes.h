@@ -1,7 +1,10 @@
 // The difference between two policy sets, object by object: what `apply` prints and `diff` shows.
 #pragma once
 
+#include <compare>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "egressd/policy/binding.h"

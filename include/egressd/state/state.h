@@ -1,5 +1,5 @@
 // The one model of the kernel: a struct per kind of object, one ordered map per kind. What egressd wants and what it finds are
-// the same type, so the difference is written once (diff.h).
+// the same type, so the difference is written once (transaction.h).
 //
 // 1. A State holds only objects that are egressd's: recognised by device name, route/rule/address protocol number, nft table name.
 // 2. A kind has a `Key` that names the object and attributes that may change while it keeps its name.
@@ -30,7 +30,7 @@ struct Sysctl {
   auto operator<=>(const Sysctl&) const = default;
 };
 
-// The VXLAN device, with the group-policy extension, without learning, up.
+// The VXLAN device. As we make it, it is up, has the group-policy extension and learns nothing; a found one may differ.
 struct Link {
   struct Key {
     std::string name;
@@ -41,6 +41,9 @@ struct Link {
   IpAddress local;             // underlay address
   MacAddress mac;
   std::uint32_t mtu_bytes = 0;
+  bool up = true;
+  bool group_policy = true;
+  bool learning = false;
   auto operator<=>(const Link&) const = default;
 };
 
@@ -133,10 +136,11 @@ struct State {
 };
 
 // Calls f(member...) once per kind, in the order in which objects are built. Each State gives its map of that kind.
+// Links come before sysctls because most sysctls belong to a device.
 template <typename F, typename... States>
 void ForEachKind(F&& f, States&... states) {
-  f(states.sysctls...);
   f(states.links...);
+  f(states.sysctls...);
   f(states.addresses...);
   f(states.neighbours...);
   f(states.fdb...);

@@ -1,7 +1,7 @@
 // The difference between two states, in the order in which it can be carried out without a gap:
 //
 //   release   egress addresses that stop being ours
-//   build     sysctls, links, addresses, neighbours, FDB, routes, rules that are new or changed
+//   build     links, sysctls, addresses, neighbours, FDB, routes, rules that are new or changed
 //   cut over  all of nftables, one atomic batch
 //   take      egress addresses that become ours
 //   clean     what nothing uses any more, in reverse order of building
@@ -11,9 +11,12 @@
 // 1. Apply(Diff(a, b), a) == b for all states.
 // 2. Diff(a, a) is empty.
 // 3. Steps of one phase and kind come in order of key.
+// 4. What the kernel takes along has no step of its own: a removed table takes all of its family, a removed or replaced set its elements.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 

@@ -1,0 +1,34 @@
+// What happened lately: a ring of events, and those who follow it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "egressd/agent/agent.h"
+#include "egressd/control/json.h"
+#include "egressd/control/server.h"
+
+namespace egressd::daemon {
+
+class Journal {
+ public:
+  explicit Journal(std::string node) : node_(std::move(node)) {}
+
+  // Logs it, keeps it, tells the followers.
+  void Add(const agent::Note& note);
+  // Answers `Events`: once, or again with each new event while the caller stays.
+  void Serve(std::shared_ptr<control::Call> call);
+
+ private:
+  std::string node_;
+  std::deque<control::Json> events_;
+  std::vector<std::shared_ptr<control::Call>> followers_;
+};
+
+// "2026-11-21T06:10:03.123Z"
+std::string WallClock();
+
+}  // namespace egressd::daemon

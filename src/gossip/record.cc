@@ -1,0 +1,80 @@
+#include "egressd/gossip/record.h"
+
+namespace egressd::gossip {
+
+void Write(Writer& writer, const Stamp& stamp) {
+  writer.Varint(stamp.incarnation);
+  writer.Varint(stamp.sequence);
+}
+
+Stamp ReadStamp(Reader& reader) {
+  const std::uint64_t incarnation = reader.Varint();
+  return {.incarnation = incarnation, .sequence = reader.Varint()};
+}
+
+void Write(Writer& writer, const Version& version) {
+  writer.Varint(version.number);
+  writer.U64(version.digest);
+}
+
+Version ReadVersion(Reader& reader) {
+  const std::uint64_t number = reader.Varint();
+  return {.number = number, .digest = reader.U64()};
+}
+
+void Write(Writer& writer, const Record& record) {
+  writer.Text(record.name);
+  Write(writer, record.stamp);
+  writer.U8(static_cast<std::uint8_t>(static_cast<unsigned>(record.presence) | (record.ready ? 2U : 0U)));
+  writer.Place(record.gossip);
+  writer.Address(record.underlay);
+  writer.U16(record.tunnel_number);
+  writer.Varint(record.labels.size());
+  for (const auto& [key, value] : record.labels) {
+    writer.Text(key);
+    writer.Text(value);
+  }
+  Write(writer, record.policy);
+  writer.Varint(record.claims.size());
+  for (const Claim& claim : record.claims) {
+    writer.Address(claim.address);
+    writer.Varint(claim.term);
+  }
+  writer.Varint(record.unable.size());
+  for (const IpAddress& address : record.unable) writer.Address(address);
+}
+
+Record ReadRecord(Reader& reader) {
+  Record record;
+  record.name = reader.Text(kNameLimit);
+  record.stamp = ReadStamp(reader);
+  const std::uint8_t flags = reader.U8();
+  if (flags > 3 || record.name.empty()) reader.Fail();
+  record.presence = static_cast<Presence>(flags & 1);
+  record.ready = (flags & 2) != 0;
+  record.gossip = reader.Place();
+  record.underlay = reader.Address();
+  record.tunnel_number = reader.U16();
+  for (std::size_t n = reader.Count(kLabelLimit, 2); n > 0 && reader.ok(); --n) {
+    std::string key = reader.Text(kLabelBytesLimit);
+    std::string value = reader.Text(kLabelBytesLimit);
+    if (!record.labels.empty() && record.labels.rbegin()->first >= key) reader.Fail();
+    record.labels.emplace(std::move(key), std::move(value));
+  }
+  record.policy = ReadVersion(reader);
+  for (std::size_t n = reader.Count(kClaimLimit, 6); n > 0 && reader.ok(); --n) {
+    const IpAddress address = reader.Address();
+    const Claim claim{.address = address, .term = reader.Varint()};
+    if (!record.claims.empty() && record.claims.back().address >= claim.address) reader.Fail();
+    record.claims.push_back(claim);
+  }
+  for (std::size_t n = reader.Count(kClaimLimit, 5); n > 0 && reader.ok(); --n) {
+    const IpAddress address = reader.Address();
+    if (!record.unable.empty() && record.unable.back() >= address) reader.Fail();
+    record.unable.push_back(address);
+  }
+  if (!reader.ok()) return {};
+  return record;
+}
+
+}  // namespace egressd::gossip

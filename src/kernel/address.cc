@@ -1,0 +1,76 @@
+#include "kernel/address.h"
+
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+
+namespace egressd::kernel {
+namespace {
+
+constexpr std::uint32_t kForever = 0xffffffff;
+
+Message Begin(int type, int flags, const Prefix& prefix, std::uint32_t device_index) {
+  ifaddrmsg header{};
+  header.ifa_family = prefix.family() == Family::kIpv4 ? AF_INET : AF_INET6;
+  header.ifa_prefixlen = prefix.length;
+  header.ifa_scope = RT_SCOPE_UNIVERSE;
+  header.ifa_index = device_index;
+  Message message(type, flags, header);
+  message.Address(IFA_LOCAL, prefix.address).Address(IFA_ADDRESS, prefix.address);
+  return message;
+}
+
+}  // namespace
+
+Message CreateAddress(const state::Address& address, std::uint32_t device_index) {
+  const Prefix& prefix = address.key.prefix;
+  Message message = Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, prefix, device_index);
+  message.Byte(IFA_PROTO, state::kProtocol);
+  if (prefix.family() == Family::kIpv6) message.Number(IFA_FLAGS, IFA_F_NODAD);
+  return message;
+}
+
+Message RemoveAddress(const state::Address& address, std::uint32_t device_index) {
+  return Begin(RTM_DELADDR, 0, address.key.prefix, device_index);
+}
+
+Message CreateEgressAddress(const state::EgressAddress& address, std::uint32_t device_index) {
+  const Prefix prefix = Prefix::Of(address.key.address);
+  Message message = Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, prefix, device_index);
+  message.Byte(IFA_PROTO, state::kProtocol);
+  if (prefix.family() == Family::kIpv6) {
+    // Deprecated from the start, so that the host's own traffic never picks it; no prefix route, a single address needs none.
+    const ifa_cacheinfo lifetimes{.ifa_prefered = 0, .ifa_valid = kForever};
+    std::array<std::uint8_t, sizeof lifetimes> bytes{};
+    std::memcpy(bytes.data(), &lifetimes, bytes.size());
+    message.Number(IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE).Bytes(IFA_CACHEINFO, bytes);
+  }
+  return message;
+}
+
+Message RemoveEgressAddress(const state::EgressAddress& address, std::uint32_t device_index) {
+  return Begin(RTM_DELADDR, 0, Prefix::Of(address.key.address), device_index);
+}
+
+Message DumpAddresses() { return Message(RTM_GETADDR, 0, ifaddrmsg{}); }
+
+std::optional<FoundAddress> DecodeAddress(const nlmsghdr& message) {
+  const auto* const header = HeaderOf<ifaddrmsg>(message);
+  if (header == nullptr || (header->ifa_family != AF_INET && header->ifa_family != AF_INET6)) return std::nullopt;
+  const Attributes attributes(message, sizeof *header);
+  // With a peer address, IFA_ADDRESS is the peer's and IFA_LOCAL ours; IPv6 without a peer has no IFA_LOCAL.
+  auto address = attributes.Address(IFA_LOCAL);
+  if (!address) address = attributes.Address(IFA_ADDRESS);
+  if (!address) return std::nullopt;
+  const std::uint32_t flags = attributes.Number(IFA_FLAGS).value_or(header->ifa_flags);
+  const std::uint32_t fleeting = header->ifa_family == AF_INET6 ? IFA_F_TEMPORARY | IFA_F_DEPRECATED | IFA_F_DADFAILED : 0;
+  return FoundAddress{.device_index = header->ifa_index,
+                      .prefix = {.address = *address, .length = header->ifa_prefixlen},
+                      .has_our_protocol = attributes.Byte(IFA_PROTO) == state::kProtocol,
+                      .lasting = (flags & fleeting) == 0};
+}
+
+}  // namespace egressd::kernel

@@ -1,0 +1,31 @@
+// Address and EgressAddress: IP addresses on devices (net/ipv4/devinet.c, net/ipv6/addrconf.c).
+//
+// On the tunnel device every address is ours, except the link-local ones. Elsewhere those with our protocol number (IFA_PROTO).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "egressd/state/state.h"
+#include "kernel/message.h"
+#include "kernel/seen.h"
+
+namespace egressd::kernel {
+
+Message CreateAddress(const state::Address& address, std::uint32_t device_index);
+Message RemoveAddress(const state::Address& address, std::uint32_t device_index);
+Message CreateEgressAddress(const state::EgressAddress& address, std::uint32_t device_index);
+Message RemoveEgressAddress(const state::EgressAddress& address, std::uint32_t device_index);
+Message DumpAddresses();
+
+// One address as the kernel tells it, whoever it belongs to.
+struct FoundAddress {
+  std::uint32_t device_index = 0;
+  Prefix prefix;                 // host bits set
+  bool has_our_protocol = false;
+  bool lasting = true;           // neither temporary, deprecated nor failed in duplicate detection
+};
+std::optional<FoundAddress> DecodeAddress(const nlmsghdr& message);
+
+}  // namespace egressd::kernel

@@ -1,0 +1,112 @@
+#include "egressd/net/udp.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace egressd::net {
+
+namespace {
+
+constexpr std::size_t kLargestDatagram = 65536;  // bytes
+constexpr int kBufferBytes = 4 << 20;            // a burst of policy chunks from every peer at once
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+SocketAddress Encode(const Endpoint& endpoint) {
+  SocketAddress out;
+  const auto bytes = endpoint.address.bytes();
+  if (endpoint.address.family() == Family::kIpv4) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(endpoint.port);
+    std::memcpy(&address.sin_addr, bytes.data(), bytes.size());
+    std::memcpy(&out.storage, &address, sizeof address);
+    out.size = sizeof address;
+  } else {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(endpoint.port);
+    std::memcpy(&address.sin6_addr, bytes.data(), bytes.size());
+    std::memcpy(&out.storage, &address, sizeof address);
+    out.size = sizeof address;
+  }
+  return out;
+}
+
+Endpoint Decode(const SocketAddress& from) {
+  if (from.storage.ss_family == AF_INET6) {
+    sockaddr_in6 address{};
+    std::memcpy(&address, &from.storage, sizeof address);
+    return {.address = IpAddress::FromBytes(std::span(address.sin6_addr.s6_addr, 16)), .port = ntohs(address.sin6_port)};
+  }
+  sockaddr_in address{};
+  std::memcpy(&address, &from.storage, sizeof address);
+  return {.address = IpAddress::Ipv4(ntohl(address.sin_addr.s_addr)), .port = ntohs(address.sin_port)};
+}
+
+void SetOption(const Fd& fd, int level, int option, int value) { ::setsockopt(fd.get(), level, option, &value, sizeof value); }
+
+}  // namespace
+
+Result<UdpSocket> UdpSocket::Bind(const Endpoint& local) {
+  const bool ipv4 = local.address.family() == Family::kIpv4;
+  Fd fd(::socket(ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.is_open()) return std::unexpected(SystemError("udp socket", errno));
+  // Wishes, not conditions: larger buffers, and an address that comes up later than this daemon does.
+  SetOption(fd, SOL_SOCKET, SO_RCVBUF, kBufferBytes);
+  SetOption(fd, SOL_SOCKET, SO_SNDBUF, kBufferBytes);
+  if (ipv4) {
+    SetOption(fd, IPPROTO_IP, IP_FREEBIND, 1);
+  } else {
+    SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    SetOption(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+  }
+  auto address = Encode(local);
+  if (::bind(fd.get(), address.get(), address.size) < 0) return std::unexpected(SystemError("udp " + local.ToString(), errno));
+  return UdpSocket(std::move(fd));
+}
+
+Result<void> UdpSocket::Send(const Endpoint& to, std::span<const std::uint8_t> bytes) {
+  auto address = Encode(to);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    if (::sendto(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL, address.get(), address.size) >= 0) return {};
+    switch (errno) {
+      case EINTR: continue;
+      case EBADF:
+      case EFAULT:
+      case EINVAL:
+      case EMSGSIZE:
+      case ENOTSOCK:
+      case EAFNOSUPPORT: return std::unexpected(SystemError("send to " + to.ToString(), errno));
+      default: return {};  // no route, no buffer, refused by a firewall: lost, as UDP may
+    }
+  }
+  return {};
+}
+
+Result<std::optional<UdpSocket::Received>> UdpSocket::Receive() {
+  std::array<std::uint8_t, kLargestDatagram> buffer;
+  for (int attempt = 0; attempt < 16; ++attempt) {
+    SocketAddress from;
+    from.size = sizeof from.storage;
+    const ssize_t got = ::recvfrom(fd_.get(), buffer.data(), buffer.size(), 0, from.get(), &from.size);
+    if (got >= 0) {
+      const std::span bytes(buffer.data(), static_cast<std::size_t>(got));
+      return Received{.from = Decode(from), .bytes = {bytes.begin(), bytes.end()}};
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return std::nullopt;
+    if (errno == EBADF || errno == EFAULT || errno == EINVAL || errno == ENOTSOCK) return std::unexpected(SystemError("receive", errno));
+    // EINTR, or an ICMP error that an earlier datagram earned: taken off the socket by this call.
+  }
+  return std::nullopt;
+}
+
+}  // namespace egressd::net

@@ -1,0 +1,293 @@
+#include "plan/rule.h"
+
+#include <format>
+#include <utility>
+
+#include "plan/skeleton.h"
+
+namespace egressd::plan {
+namespace {
+
+using state::NftBytes;
+using state::NftCompare;
+using state::NftCt;
+using state::NftLookup;
+using state::NftMeta;
+using state::NftPayload;
+
+constexpr std::uint8_t kUdp = 17, kTcp = 6, kIcmpv6 = 58;
+constexpr std::uint8_t kNfprotoIpv4 = 2, kNfprotoIpv6 = 10;  // NFPROTO_IPV4, NFPROTO_IPV6
+constexpr std::uint32_t kTcpFlagsOffset = 13;
+
+std::string_view Ip(Family family) { return family == Family::kIpv4 ? "ip" : "ip6"; }
+
+std::string_view StateName(std::uint32_t bit) {
+  switch (bit) {
+    case state::kCtStateInvalid: return "invalid";
+    case state::kCtStateEstablished: return "established";
+    case state::kCtStateRelated: return "related";
+    case state::kCtStateNew: return "new";
+    default: return "untracked";
+  }
+}
+
+std::string Masked(std::uint32_t mask) { return mask == 0xffffffff ? std::string() : std::format(" & {:#010x}", mask); }
+
+}  // namespace
+
+Words& Words::Say(std::string_view text) {
+  if (!rule_.text.empty()) rule_.text += ' ';
+  rule_.text += text;
+  return *this;
+}
+
+Words& Words::Add(state::NftExpression expression) {
+  rule_.expressions.push_back(std::move(expression));
+  return *this;
+}
+
+Words& Words::From(std::string_view device) {
+  return Add(NftMeta{.key = NftMeta::Key::kIifname}).Add(NftCompare{.value = NftBytes::InterfaceName(device)}).Say(std::format("iifname {}", device));
+}
+
+Words& Words::To(std::string_view device) {
+  return Add(NftMeta{.key = NftMeta::Key::kOifname}).Add(NftCompare{.value = NftBytes::InterfaceName(device)}).Say(std::format("oifname {}", device));
+}
+
+Words& Words::Is(Family family) {
+  if (family_) return *this;
+  family_ = family;
+  return Add(NftMeta{.key = NftMeta::Key::kNfproto})
+      .Add(NftCompare{.value = NftBytes::Byte(family == Family::kIpv4 ? kNfprotoIpv4 : kNfprotoIpv6)});
+}
+
+Words& Words::Protocol(std::uint8_t number) {
+  return Add(NftMeta{.key = NftMeta::Key::kL4proto}).Add(NftCompare{.value = NftBytes::Byte(number)}).Say(std::format("meta l4proto {}", number));
+}
+
+Words& Words::NotProtocol(std::uint8_t number) {
+  return Add(NftMeta{.key = NftMeta::Key::kL4proto})
+      .Add(NftCompare{.value = NftBytes::Byte(number), .negate = true})
+      .Say(std::format("meta l4proto != {}", number));
+}
+
+Words& Words::UdpPort(std::uint16_t port) {
+  return Add(NftMeta{.key = NftMeta::Key::kL4proto})
+      .Add(NftCompare{.value = NftBytes::Byte(kUdp)})
+      .Add(NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = 2, .length_bytes = 2})
+      .Add(NftCompare{.value = NftBytes::Port(port)})
+      .Say(std::format("udp dport {}", port));
+}
+
+Words& Words::LoadAddress(Family family, std::uint32_t offset_ipv4, std::uint32_t offset_ipv6, state::NftRegister reg) {
+  const bool ipv4 = family == Family::kIpv4;
+  return Is(family).Add(NftPayload{.base = NftPayload::Base::kNetwork,
+                                   .offset_bytes = ipv4 ? offset_ipv4 : offset_ipv6,
+                                   .length_bytes = ipv4 ? 4u : 16u,
+                                   .reg = reg});
+}
+Words& Words::LoadSource(Family family, state::NftRegister reg) { return LoadAddress(family, 12, 8, reg); }
+Words& Words::LoadDestination(Family family) { return LoadAddress(family, 16, 24, 1); }
+
+Words& Words::Lookup(std::string_view set_name) { return Add(NftLookup{.set = std::string(set_name)}); }
+Words& Words::LookupMiss(std::string_view set_name) { return Add(NftLookup{.set = std::string(set_name), .negate = true}); }
+Words& Words::LookupValue(std::string_view map) {
+  return Add(NftLookup{.set = std::string(map), .result = NftLookup::Result::kValue});
+}
+
+Words& Words::SourceIn(Family family, std::string_view set_name) {
+  return LoadSource(family).Lookup(set_name).Say(std::format("{} saddr @{}", Ip(family), set_name));
+}
+Words& Words::SourceNotIn(Family family, std::string_view set_name) {
+  return LoadSource(family).LookupMiss(set_name).Say(std::format("{} saddr != @{}", Ip(family), set_name));
+}
+Words& Words::SourceIsNot(const IpAddress& address) {
+  return LoadSource(address.family())
+      .Add(NftCompare{.value = NftBytes::Of(address), .negate = true})
+      .Say(std::format("{} saddr != {}", Ip(address.family()), address.ToString()));
+}
+Words& Words::DestinationIn(Family family, std::string_view set_name) {
+  return LoadDestination(family).Lookup(set_name).Say(std::format("{} daddr @{}", Ip(family), set_name));
+}
+Words& Words::DestinationNotIn(Family family, std::string_view set_name) {
+  return LoadDestination(family).LookupMiss(set_name).Say(std::format("{} daddr != @{}", Ip(family), set_name));
+}
+
+Words& Words::DestinationIn(const Prefix& prefix) {
+  const Family family = prefix.family();
+  std::array<std::uint8_t, 16> mask{};
+  for (std::size_t bit = 0; bit < prefix.length; ++bit) mask[bit / 8] = static_cast<std::uint8_t>(mask[bit / 8] | (0x80u >> (bit % 8)));
+  const std::span<const std::uint8_t> bytes(mask.data(), family == Family::kIpv4 ? 4u : 16u);
+  const std::array<std::uint8_t, 16> zero{};
+  return LoadDestination(family)
+      .Add(state::NftBitwise{.mask = NftBytes(bytes), .xor_ = NftBytes(std::span(zero.data(), bytes.size()))})
+      .Add(NftCompare{.value = NftBytes::Of(prefix.First())})
+      .Say(std::format("{} daddr {}", Ip(family), prefix.ToString()));
+}
+
+Words& Words::PortIn(std::string_view set_name) {
+  return Add(NftMeta{.key = NftMeta::Key::kL4proto})
+      .Add(NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = 2, .length_bytes = 2, .reg = kNextWord})
+      .Lookup(set_name)
+      .Say(std::format("meta l4proto . th dport @{}", set_name));
+}
+
+Words& Words::Icmpv6OfTheLink() {
+  // 130-143 and what may come: every informational type but echo request and reply (128, 129).
+  const auto TypeIs = [this](std::uint8_t mask, std::uint8_t value, auto negate) {
+    Add(NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = 0, .length_bytes = 1});
+    Add(state::NftBitwise{.mask = NftBytes::Byte(mask), .xor_ = NftBytes::Byte(0)});
+    Add(NftCompare{.value = NftBytes::Byte(value), .negate = negate});
+  };
+  Add(NftMeta{.key = NftMeta::Key::kL4proto}).Add(NftCompare{.value = NftBytes::Byte(kIcmpv6)});
+  TypeIs(0x80, 0x80, false);
+  TypeIs(0xfe, 0x80, true);
+  return Say("icmpv6 type >= 130");
+}
+
+Words& Words::TcpSyn() {
+  return Add(NftMeta{.key = NftMeta::Key::kL4proto})
+      .Add(NftCompare{.value = NftBytes::Byte(kTcp)})
+      .Add(NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = kTcpFlagsOffset, .length_bytes = 1})
+      .Add(state::NftBitwise{.mask = NftBytes::Byte(0x02), .xor_ = NftBytes::Byte(0)})
+      .Add(NftCompare{.value = NftBytes::Byte(0x02)})
+      .Say("tcp flags & syn == syn");
+}
+
+Words& Words::ConnectionIs(Direction direction) {
+  return Add(NftCt{.key = NftCt::Key::kDirection})
+      .Add(NftCompare{.value = NftBytes::Byte(static_cast<std::uint8_t>(direction))})
+      .Say(direction == Direction::kOriginal ? "ct direction original" : "ct direction reply");
+}
+
+Words& Words::ConnectionState(std::uint32_t any_of) {
+  std::string names;
+  for (std::uint32_t bit = 1; bit != 0; bit <<= 1) {
+    if ((any_of & bit) == 0) continue;
+    if (!names.empty()) names += ',';
+    names += StateName(bit);
+  }
+  return Add(NftCt{.key = NftCt::Key::kState})
+      .Add(state::NftBitwise{.mask = NftBytes::Mark(any_of), .xor_ = NftBytes::Mark(0)})
+      .Add(NftCompare{.value = NftBytes::Mark(0), .negate = true})
+      .Say("ct state " + names);
+}
+
+Words& Words::ConnectionMark(std::uint32_t mask, std::uint32_t value) {
+  return Add(NftCt{.key = NftCt::Key::kMark})
+      .Add(state::NftBitwise{.mask = NftBytes::Mark(mask), .xor_ = NftBytes::Mark(0)})
+      .Add(NftCompare{.value = NftBytes::Mark(value)})
+      .Say(std::format("ct mark{} == {:#010x}", Masked(mask), value));
+}
+
+Words& Words::ConnectionMarkNot(std::uint32_t mask, std::uint32_t value) {
+  return Add(NftCt{.key = NftCt::Key::kMark})
+      .Add(state::NftBitwise{.mask = NftBytes::Mark(mask), .xor_ = NftBytes::Mark(0)})
+      .Add(NftCompare{.value = NftBytes::Mark(value), .negate = true})
+      .Say(std::format("ct mark{} != {:#010x}", Masked(mask), value));
+}
+
+Words& Words::LoadConnectionId() {
+  return Add(NftCt{.key = NftCt::Key::kMark}).Add(state::NftBitwise{.mask = NftBytes::Mark(kIdMask), .xor_ = NftBytes::Mark(0)});
+}
+
+Words& Words::ConnectionIdIn(std::string_view set_name) {
+  return LoadConnectionId().Lookup(set_name).Say(std::format("ct mark & 0xffff @{}", set_name));
+}
+
+Words& Words::ConnectionIdAndSourceNotIn(Family family, std::string_view set_name) {
+  return Is(family).LoadConnectionId().LoadSource(family, kNextWord).LookupMiss(set_name).Say(
+      std::format("ct mark & 0xffff . {} saddr != @{}", Ip(family), set_name));
+}
+
+Words& Words::PacketMark(std::uint32_t mask, std::uint32_t value) {
+  return Add(NftMeta{.key = NftMeta::Key::kMark})
+      .Add(state::NftBitwise{.mask = NftBytes::Mark(mask), .xor_ = NftBytes::Mark(0)})
+      .Add(NftCompare{.value = NftBytes::Mark(value)})
+      .Say(std::format("meta mark{} == {:#010x}", Masked(mask), value));
+}
+
+Words& Words::Count(std::string_view counter) {
+  return Add(state::NftCount{.counter = std::string(counter)}).Say(std::format("counter name {}", counter));
+}
+
+Words& Words::Notrack() { return Add(state::NftNotrack{}).Say("notrack"); }
+
+Words& Words::SetPacketMark(std::uint32_t value) {
+  return Add(state::NftImmediate{.value = NftBytes::Mark(value)})
+      .Add(NftMeta{.key = NftMeta::Key::kMark, .store = true})
+      .Say(std::format("meta mark set {:#010x}", value));
+}
+
+Words& Words::SetPacketMarkToConnectionId() {
+  return LoadConnectionId().Add(NftMeta{.key = NftMeta::Key::kMark, .store = true}).Say("meta mark set ct mark & 0xffff");
+}
+
+Words& Words::SetPacketMarkByConnectionId(std::string_view map) {
+  return LoadConnectionId().LookupValue(map).Add(NftMeta{.key = NftMeta::Key::kMark, .store = true}).Say(
+      std::format("meta mark set ct mark & 0xffff map @{}", map));
+}
+
+Words& Words::SetConnectionMark(std::uint32_t value) {
+  return Add(state::NftImmediate{.value = NftBytes::Mark(value)})
+      .Add(NftCt{.key = NftCt::Key::kMark, .store = true})
+      .Say(std::format("ct mark set {:#010x}", value));
+}
+
+Words& Words::SetConnectionMarkFromPacketId(std::uint32_t bits) {
+  return Add(NftMeta{.key = NftMeta::Key::kMark})
+      .Add(state::NftBitwise{.mask = NftBytes::Mark(kIdMask), .xor_ = NftBytes::Mark(bits)})
+      .Add(NftCt{.key = NftCt::Key::kMark, .store = true})
+      .Say(std::format("ct mark set meta mark & 0xffff | {:#010x}", bits));
+}
+
+Words& Words::SetConnectionMarkBySource(Family family, std::string_view map) {
+  return LoadSource(family).LookupValue(map).Add(NftCt{.key = NftCt::Key::kMark, .store = true}).Say(
+      std::format("ct mark set {} saddr map @{}", Ip(family), map));
+}
+
+Words& Words::ClampMss(std::uint16_t mss_bytes) {
+  return Add(state::NftClampMss{.mss_bytes = mss_bytes}).Say(std::format("tcp option maxseg size set {}", mss_bytes));
+}
+
+state::NftRule Words::End(state::NftVerdict::Code code, std::string_view word) {
+  Add(state::NftVerdict{.code = code}).Say(word);
+  return Done();
+}
+
+state::NftRule Words::Goto(std::string_view chain) {
+  Add(state::NftVerdict{.code = state::NftVerdict::Code::kGoto, .chain = std::string(chain)}).Say(std::format("goto {}", chain));
+  return Done();
+}
+
+state::NftRule Words::VerdictByConnectionMark(std::string_view map) {
+  Add(NftCt{.key = NftCt::Key::kMark});
+  Add(NftLookup{.set = std::string(map), .result = NftLookup::Result::kVerdict});
+  Say(std::format("ct mark vmap @{}", map));
+  return Done();
+}
+
+state::NftRule Words::SnatTo(const IpAddress& address) {
+  Is(address.family());
+  Add(state::NftImmediate{.value = NftBytes::Of(address)});
+  Add(state::NftSnat{.family = address.family()});
+  Say(std::format("snat {} to {}", Ip(address.family()), address.ToString()));
+  return Done();
+}
+
+state::NftRule Words::SnatByConnectionId(Family family, std::string_view map) {
+  Is(family);
+  LoadConnectionId().LookupValue(map);
+  Add(state::NftSnat{.family = family});
+  Say(std::format("snat {} to ct mark & 0xffff map @{}", Ip(family), map));
+  return Done();
+}
+
+state::NftRule Words::Done() {
+  if (family_ && !rule_.text.contains("ip ") && !rule_.text.contains("ip6 ")) {
+    rule_.text.insert(0, *family_ == Family::kIpv4 ? "meta nfproto ipv4 " : "meta nfproto ipv6 ");
+  }
+  return state::Seal(std::move(rule_));
+}
+
+}  // namespace egressd::plan

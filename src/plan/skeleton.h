@@ -1,0 +1,82 @@
+// The names and marks of the data path: what stands in nftables whatever the policy says.
+//
+// A packet of a selected workload on its source node:
+//
+//   prerouting ── first packet ──> classify ──> dispatch ──> [class_…] ──> steer ── slot mark ──> ip rule ──> tunnel device
+//       └──────── later packets ──> decided ── slot mark ──> …                 └─> direct: leaves as without egressd
+//
+// and on the gateway: prerouting ──> from_tunnel (id → held) ──> nat (id → egress IP) ──> leave (id and address must agree).
+//
+// 1. The connection mark of everything decided here is kDecided | id; kDecided | 65535 says "goes out directly". The upper half is a signature:
+//    connection marks of other programs (wg-quick's 0xca6c, say) are never taken for an id. Its high byte is zero, so that a tool that copies
+//    connection marks to packets does not make a next-hop slot of it.
+// 2. The packet mark carries the next-hop slot in the byte of `datapath.next_hop_mark` and the id below. Only the low half enters the tunnel, where
+//    the kernel carries it as the group policy id.
+// 3. Values of src*/net* from 0x80000000 are source classes, below they are connection marks.
+//
+// Used by every file of this folder.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "egressd/base/address.h"
+#include "egressd/base/ids.h"
+#include "egressd/policy/node_config.h"
+
+namespace egressd::plan {
+
+inline constexpr std::string_view kTable = "egressd";
+
+inline constexpr std::uint32_t kDecided = 0x00e60000;
+inline constexpr std::uint32_t kDecidedMask = 0xffff0000;
+inline constexpr std::uint32_t kIdMask = 0x0000ffff;
+inline constexpr std::uint32_t kClassBit = 0x80000000;
+constexpr std::uint32_t DecidedMark(EgressId id) { return kDecided | id.value; }
+inline constexpr std::uint32_t kDecidedDirect = kDecided | kDirectMark;
+
+// Packet marks of this node's configuration.
+struct SlotMarks {
+  std::uint32_t mask = 0xff000000;
+  std::uint32_t Of(std::uint8_t slot) const { return static_cast<std::uint32_t>(slot) << std::countr_zero(mask); }
+};
+
+// Chains. Base chains have the name of what they do at their hook.
+namespace chain {
+inline constexpr std::string_view kRawPrerouting = "raw_prerouting", kRawOutput = "raw_output", kRawInput = "raw_input";
+inline constexpr std::string_view kPrerouting = "prerouting", kOutput = "output", kInput = "input", kForward = "forward";
+inline constexpr std::string_view kNat = "nat", kLeave = "leave";
+inline constexpr std::string_view kFromTunnel = "from_tunnel", kDecidedBefore = "decided", kClassify = "classify", kDispatch = "dispatch";
+inline constexpr std::string_view kDispatchOwn = "dispatch_own", kSteer = "steer", kDirect = "direct", kNoGateway = "no_gateway";
+inline constexpr std::string_view kUntracked = "untracked", kLeaveTunnel = "leave_tunnel", kLeaveUplink = "leave_uplink";
+}  // namespace chain
+
+// Sets and maps without a family.
+namespace set {
+inline constexpr std::string_view kClasses = "classes", kNextHop = "nexthop", kWithoutGateway = "without_gateway", kHeld = "held";
+}  // namespace set
+
+// "src4", "src6": the name of a set that exists once per family.
+std::string PerFamily(std::string_view stem, Family family);
+namespace stem {
+inline constexpr std::string_view kSource = "src", kNetwork = "net", kSnat = "snat", kSources = "sources", kInternal = "internal";
+inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = "egress", kOther = "other";
+}  // namespace stem
+
+namespace counter {
+inline constexpr std::string_view kNotAPeer = "not_a_peer", kNotHeld = "not_held", kNoGateway = "no_gateway", kUntracked = "untracked";
+inline constexpr std::string_view kPolicyDrop = "policy_drop", kWrongSource = "wrong_source", kUnexpected = "unexpected", kHairpin = "hairpin";
+inline constexpr std::string_view kAll[] = {kNotAPeer, kNotHeld, kNoGateway, kUntracked, kPolicyDrop, kWrongSource, kUnexpected, kHairpin};
+}  // namespace counter
+
+// A policy's name as part of an nft name: a-z, 0-9 and _ are kept; if anything else was in it (or it is long), a hash of the whole name follows.
+std::string NftNameOf(std::string_view policy);
+// "to4_mailer", "except6_mailer"
+std::string DestinationSet(std::string_view stem, Family family, std::string_view policy);
+std::string PortSet(std::string_view policy);
+// "class_8a01ff3c"
+std::string ClassChain(std::uint32_t key);
+
+}  // namespace egressd::plan

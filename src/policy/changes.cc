@@ -1,0 +1,111 @@
+#include "egressd/policy/changes.h"
+
+#include <algorithm>
+#include <format>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "policy/describe.h"
+
+namespace egressd::policy {
+namespace {
+
+Change Compare(std::string object, const Attributes& before, const Attributes& after) {
+  Change change{.object = std::move(object)};
+  for (const auto& [key, value] : after) {
+    const auto old = before.find(key);
+    if (old != before.end() && old->second != value) {
+      const auto Quoted = [](const std::string& text) { return text.empty() ? std::string("\"\"") : text; };
+      change.details.push_back(std::format("{}: {} -> {}", key, Quoted(old->second), Quoted(value)));
+    }
+  }
+  return change;
+}
+
+template <typename Object>
+void AddKind(std::string_view kind, const std::map<std::string, Object>& before, const std::map<std::string, Object>& after,
+             std::vector<Change>& changes) {
+  for (const auto& [name, object] : after) {
+    const std::string path = std::format("{}/{}", kind, name);
+    const auto old = before.find(name);
+    if (old == before.end()) {
+      changes.push_back({.kind = ChangeKind::kCreated, .object = path});
+    } else if (old->second == object) {
+      changes.push_back({.kind = ChangeKind::kUnchanged, .object = path});
+    } else {
+      changes.push_back(Compare(path, Describe(old->second), Describe(object)));
+      changes.back().kind = ChangeKind::kChanged;
+    }
+  }
+  for (const auto& [name, object] : before) {
+    if (!after.contains(name)) changes.push_back({.kind = ChangeKind::kRemoved, .object = std::format("{}/{}", kind, name)});
+  }
+}
+
+std::optional<Change> CompareInternal(const std::vector<Prefix>& before, const std::vector<Prefix>& after) {
+  if (before.empty() && after.empty()) return std::nullopt;
+  if (before == after) return Change{.kind = ChangeKind::kUnchanged, .object = "internal"};
+  if (before.empty()) return Change{.kind = ChangeKind::kCreated, .object = "internal"};
+  if (after.empty()) return Change{.kind = ChangeKind::kRemoved, .object = "internal"};
+  Change change = Compare("internal", Describe(std::vector<Destination>(before.begin(), before.end())),
+                          Describe(std::vector<Destination>(after.begin(), after.end())));
+  change.kind = ChangeKind::kChanged;
+  return change;
+}
+
+std::string AddressText(const Binding& binding) {
+  if (binding.egress_ip) return binding.egress_ip->ToString();
+  return std::format("of the node ({})", ToString(binding.family));
+}
+
+}  // namespace
+
+std::string_view ToString(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::kCreated:
+      return "created";
+    case ChangeKind::kChanged:
+      return "changed";
+    case ChangeKind::kUnchanged:
+      return "unchanged";
+    case ChangeKind::kRemoved:
+      return "removed";
+  }
+  return "unknown";
+}
+
+std::vector<Change> Changes(const PolicySet& before, const PolicySet& after) {
+  std::vector<Change> changes;
+  AddKind("destinations", before.destinations, after.destinations, changes);
+  AddKind("gateway", before.gateways, after.gateways, changes);
+  AddKind("policy", before.policies, after.policies, changes);
+  AddKind("pool", before.pools, after.pools, changes);
+  AddKind("workload", before.workloads, after.workloads, changes);
+  if (const std::optional<Change> internal = CompareInternal(before.internal, after.internal)) changes.push_back(*internal);
+  std::ranges::sort(changes, {}, &Change::object);
+  return changes;
+}
+
+std::vector<std::string> Effects(const Bindings& before, const Bindings& after) {
+  using Key = std::pair<std::string, Family>;
+  std::map<Key, std::pair<const Binding*, const Binding*>> pairs;
+  for (const Binding& binding : before.bindings) pairs[{binding.policy, binding.family}].first = &binding;
+  for (const Binding& binding : after.bindings) pairs[{binding.policy, binding.family}].second = &binding;
+  std::vector<std::string> effects;
+  for (const auto& [key, pair] : pairs) {
+    const auto& [old, now] = pair;
+    if (old == nullptr) {
+      effects.push_back(std::format("egress IP {}: policy {}, new", AddressText(*now), key.first));
+    } else if (now == nullptr) {
+      effects.push_back(std::format("egress IP {}: policy {}, no longer", AddressText(*old), key.first));
+    } else if (now->egress_ip != old->egress_ip) {
+      effects.push_back(std::format("egress IP {}: policy {}, was {}", AddressText(*now), key.first, AddressText(*old)));
+    } else if (now->gateway != old->gateway) {
+      effects.push_back(std::format("egress IP {}: policy {}, gateway {}, was {}", AddressText(*now), key.first, now->gateway, old->gateway));
+    }
+  }
+  return effects;
+}
+
+}  // namespace egressd::policy

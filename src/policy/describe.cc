@@ -1,0 +1,130 @@
+#include "policy/describe.h"
+
+#include <format>
+
+#include "egressd/policy/selection.h"
+
+namespace egressd::policy {
+namespace {
+
+// "[a, b]", one element without brackets.
+template <typename Range, typename Convert>
+std::string List(const Range& range, const Convert& convert) {
+  std::string text;
+  for (const auto& element : range) {
+    if (!text.empty()) text += ", ";
+    text += convert(element);
+  }
+  return range.size() == 1 ? text : "[" + text + "]";
+}
+
+constexpr auto kToString = [](const auto& value) { return value.ToString(); };
+constexpr auto kText = [](const auto& value) { return Text(value); };
+constexpr auto kItself = [](const std::string& value) { return value; };
+
+std::string YesNo(const bool& value) { return value ? "true" : "false"; }
+
+std::string Text(const EgressIpChoice& choice) {
+  switch (choice.kind) {
+    case EgressIpChoice::Kind::kAuto:
+      return "auto";
+    case EgressIpChoice::Kind::kDefault:
+      return "default";
+    case EgressIpChoice::Kind::kNode:
+      return "node";
+    case EgressIpChoice::Kind::kAddress:
+      break;
+  }
+  std::string text = choice.ipv4 ? choice.ipv4->ToString() : "";
+  if (choice.ipv4 && choice.ipv6) text += ", ";
+  if (choice.ipv6) text += choice.ipv6->ToString();
+  return text;
+}
+
+std::string To(const Policy& policy) {
+  if (policy.to == Reach::kExternal) return "external";
+  if (policy.to == Reach::kAny) return "any";
+  return List(policy.destinations, kText);
+}
+
+void Append(std::string& text, const std::string& term) {
+  if (!text.empty()) text += ',';
+  text += term;
+}
+
+}  // namespace
+
+std::string Text(const Destination& destination) {
+  const Prefix* prefix = std::get_if<Prefix>(&destination);
+  return prefix != nullptr ? prefix->ToString() : "@" + std::get<std::string>(destination);
+}
+
+std::string Text(const PortRange& range) {
+  const std::string protocol = range.protocol == 6 ? "tcp" : range.protocol == 17 ? "udp" : range.protocol == 132 ? "sctp" : std::to_string(range.protocol);
+  if (range.first == range.last) return std::format("{}/{}", protocol, range.first);
+  return std::format("{}/{}-{}", protocol, range.first, range.last);
+}
+
+std::string Text(const Selector& selector) {
+  std::string text;
+  for (const Requirement& requirement : selector.labels) Append(text, ToString(requirement));
+  if (selector.namespace_) Append(text, "namespace=" + *selector.namespace_);
+  if (selector.name) Append(text, "name=" + *selector.name);
+  if (!selector.cidrs.empty()) Append(text, "cidr=" + List(selector.cidrs, kToString));
+  if (selector.interface) Append(text, "interface=" + *selector.interface);
+  if (selector.all) Append(text, "all");
+  return text;
+}
+
+std::string Text(Action action) {
+  return action == Action::kSnat ? "snat" : action == Action::kDirect ? "direct" : "drop";
+}
+
+Attributes Describe(const Policy& policy) {
+  return {{"description", policy.description},
+          {"namespace", policy.namespace_.value_or("any")},
+          {"priority", std::to_string(policy.priority)},
+          {"enabled", YesNo(policy.enabled)},
+          {"from", List(policy.from, kText)},
+          {"to", To(policy)},
+          {"except", List(policy.except, kText)},
+          {"ports", policy.ports.empty() ? "any" : List(policy.ports, kText)},
+          {"action", Text(policy.action)},
+          {"gateway", policy.gateway.value_or("default")},
+          {"egress_ip", Text(policy.egress_ip)},
+          {"on_no_gateway", policy.on_no_gateway == OnNoGateway::kDrop ? "drop" : "direct"}};
+}
+
+Attributes Describe(const Gateway& gateway) {
+  std::vector<std::string> nodes = gateway.nodes.names;
+  for (const Requirement& requirement : gateway.nodes.labels) nodes.push_back(ToString(requirement));
+  std::string addresses = gateway.default_ipv4 ? gateway.default_ipv4->ToString() : "";
+  if (gateway.default_ipv4 && gateway.default_ipv6) addresses += ", ";
+  if (gateway.default_ipv6) addresses += gateway.default_ipv6->ToString();
+  return {{"default", YesNo(gateway.is_default)},
+          {"nodes", List(nodes, kItself)},
+          {"pool", List(gateway.pools, kItself)},
+          {"default_ip", addresses.empty() ? "first of the pool" : addresses},
+          {"interface", gateway.interface.value_or("auto")},
+          {"announce", gateway.announce == Announce::kLayer2 ? "l2" : "none"}};
+}
+
+Attributes Describe(const Pool& pool) {
+  return {{"ipv4", List(pool.ipv4, kToString)},
+          {"ipv6", List(pool.ipv6, kToString)},
+          {"exclude", List(pool.exclude, kToString)},
+          {"pair", YesNo(pool.pair)}};
+}
+
+Attributes Describe(const Workload& workload) {
+  std::vector<std::string> labels;
+  for (const auto& [key, value] : workload.labels) labels.push_back(key + "=" + value);
+  return {{"namespace", workload.namespace_},
+          {"addresses", List(workload.addresses, kToString)},
+          {"labels", List(labels, kItself)},
+          {"node", workload.node.value_or("any")}};
+}
+
+Attributes Describe(const std::vector<Destination>& destinations) { return {{"list", List(destinations, kText)}}; }
+
+}  // namespace egressd::policy

@@ -1,0 +1,50 @@
+#include "egressd/policy/policy_set.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+namespace egressd::policy {
+
+std::vector<const Policy*> InOrder(const PolicySet& set) {
+  std::vector<const Policy*> order;
+  for (const auto& [name, policy] : set.policies) {
+    if (policy.enabled) order.push_back(&policy);
+  }
+  std::ranges::sort(order, [](const Policy* a, const Policy* b) {
+    return std::tie(a->priority, a->name) < std::tie(b->priority, b->name);
+  });
+  return order;
+}
+
+const Gateway* GatewayOf(const PolicySet& set, const Policy& policy) {
+  if (policy.gateway) {
+    const auto found = set.gateways.find(*policy.gateway);
+    return found == set.gateways.end() ? nullptr : &found->second;
+  }
+  const auto found = std::ranges::find_if(set.gateways, [](const auto& entry) { return entry.second.is_default; });
+  return found == set.gateways.end() ? nullptr : &found->second;
+}
+
+std::vector<Prefix> Resolve(const PolicySet& set, const std::vector<Destination>& destinations) {
+  std::vector<Prefix> prefixes;
+  std::set<std::string_view> followed;
+  std::vector<const std::vector<Destination>*> pending{&destinations};
+  while (!pending.empty()) {
+    const std::vector<Destination>& list = *pending.back();
+    pending.pop_back();
+    for (const Destination& destination : list) {
+      if (const Prefix* prefix = std::get_if<Prefix>(&destination)) {
+        prefixes.push_back(*prefix);
+        continue;
+      }
+      const auto found = set.destinations.find(std::get<std::string>(destination));
+      if (found != set.destinations.end() && followed.insert(found->first).second) pending.push_back(&found->second);
+    }
+  }
+  std::ranges::sort(prefixes);
+  prefixes.erase(std::ranges::unique(prefixes).begin(), prefixes.end());
+  return prefixes;
+}
+
+}  // namespace egressd::policy

@@ -1,0 +1,195 @@
+#include "egressd/policy/selection.h"
+
+#include <algorithm>
+#include <tuple>
+#include <unordered_map>
+
+#include "policy/class_table.h"
+#include "policy/interests.h"
+#include "policy/selector_index.h"
+
+namespace egressd::policy {
+namespace {
+
+// Who says that an address is its own. Several may: the first source by name wins (the policy set's is empty and wins over all),
+// then the first workload; so the answer does not depend on who came first.
+struct Owner {
+  const std::string* source = nullptr;
+  const Workload* workload = nullptr;
+  friend bool operator<(const Owner& a, const Owner& b) {
+    return std::tie(*a.source, *a.workload) < std::tie(*b.source, *b.workload);
+  }
+};
+
+struct Known {
+  std::vector<Owner> owners;        // sorted; never empty between two changes
+  std::vector<Rank> ranks;          // policies that select it as an address of owners.front()
+  const SourceClass* source_class = nullptr;  // only when `ranks` is not empty
+};
+
+using Reported = std::vector<std::unique_ptr<const Workload>>;  // sorted by content
+
+const std::string kPolicySetSource;
+
+}  // namespace
+
+struct Selection::Body {
+  Body(PolicySet policies, std::string name)
+      : set(std::move(policies)), node_name(std::move(name)), order(InOrder(set)), index(order), network_interests(order), classes(order),
+        counts(order.size(), 0) {
+    for (Rank rank = 0; rank < order.size(); ++rank) rank_of.emplace(order[rank]->name, rank);
+    for (const NetworkInterests::Segment& segment : network_interests.segments) {
+      networks.push_back({.range = segment.range, .source_class = classes.Acquire(segment.range.family(), segment.interests)});
+    }
+    other_ipv4 = classes.Acquire(Family::kIpv4, network_interests.devices);
+    other_ipv6 = classes.Acquire(Family::kIpv6, network_interests.devices);
+    std::vector<Workload> workloads;
+    workloads.reserve(set.workloads.size());
+    for (const auto& [key, workload] : set.workloads) workloads.push_back(workload);
+    Replace(kPolicySetSource, std::move(workloads));
+  }
+
+  std::vector<IpAddress> Replace(const std::string& source, std::vector<Workload> workloads);
+  void Own(const std::string& source, const Workload& workload, std::vector<IpAddress>& touched);
+  void Disown(const std::string& source, const Workload& workload, std::vector<IpAddress>& touched);
+  // Works out the class of an address anew. True when it changed.
+  bool Refresh(const IpAddress& address);
+
+  PolicySet set;
+  std::string node_name;
+  std::vector<const Policy*> order;
+  SelectorIndex index;
+  NetworkInterests network_interests;
+  ClassTable classes;
+  std::unordered_map<std::string_view, Rank> rank_of;
+  std::vector<std::size_t> counts;  // addresses by rank
+  std::map<std::string, Reported> sources;
+  std::unordered_map<IpAddress, Known> known;
+  std::map<IpAddress, const SourceClass*> exact;
+  std::vector<Network> networks;
+  const SourceClass* other_ipv4 = nullptr;
+  const SourceClass* other_ipv6 = nullptr;
+};
+
+void Selection::Body::Own(const std::string& source, const Workload& workload, std::vector<IpAddress>& touched) {
+  for (const IpAddress& address : workload.addresses) {
+    std::vector<Owner>& owners = known[address].owners;
+    const Owner owner{.source = &source, .workload = &workload};
+    owners.insert(std::ranges::upper_bound(owners, owner, std::less<>()), owner);
+    touched.push_back(address);
+  }
+}
+
+void Selection::Body::Disown(const std::string& source, const Workload& workload, std::vector<IpAddress>& touched) {
+  for (const IpAddress& address : workload.addresses) {
+    std::erase_if(known[address].owners, [&](const Owner& owner) { return owner.source == &source && owner.workload == &workload; });
+    touched.push_back(address);
+  }
+}
+
+bool Selection::Body::Refresh(const IpAddress& address) {
+  const auto found = known.find(address);
+  Known& entry = found->second;
+  for (const Rank rank : entry.ranks) --counts[rank];
+  entry.ranks.clear();
+  const SourceClass* before = entry.source_class;
+  entry.source_class = nullptr;
+  if (!entry.owners.empty()) {
+    const InterestList interests = SelectorIndex::At(index.Match(*entry.owners.front().workload), address);
+    for (const RankedInterest& interest : interests) {
+      entry.ranks.push_back(interest.rank);
+      ++counts[interest.rank];
+    }
+    // Without a policy that speaks of the workload, its network's class says the same and needs no entry.
+    if (!interests.empty()) entry.source_class = classes.Acquire(address.family(), Merge(interests, network_interests.At(address)));
+  }
+  const SourceClass* after = entry.source_class;
+  if (after == nullptr) {
+    if (before != nullptr) exact.erase(address);
+  } else if (after != before) {
+    exact.insert_or_assign(address, after);
+  }
+  const bool changed = after != before;
+  classes.Release(before);
+  if (entry.owners.empty()) known.erase(found);
+  return changed;
+}
+
+std::vector<IpAddress> Selection::Body::Replace(const std::string& source, std::vector<Workload> workloads) {
+  std::erase_if(workloads, [&](const Workload& workload) { return workload.node && *workload.node != node_name; });
+  std::ranges::sort(workloads);
+  const auto place = sources.try_emplace(source).first;
+  const std::string& source_name = place->first;
+  Reported before = std::exchange(place->second, {});
+  Reported& after = place->second;
+  after.reserve(workloads.size());
+  Reported removed;
+  std::vector<IpAddress> touched;
+  // Both are sorted: what is equal stays as it is, so that a file that changed in one line costs one line.
+  auto old = before.begin();
+  for (Workload& workload : workloads) {
+    while (old != before.end() && **old < workload) removed.push_back(std::move(*old++));
+    if (old != before.end() && **old == workload) {
+      after.push_back(std::move(*old++));
+      continue;
+    }
+    after.push_back(std::make_unique<const Workload>(std::move(workload)));
+    Own(source_name, *after.back(), touched);
+  }
+  while (old != before.end()) removed.push_back(std::move(*old++));
+  for (const auto& workload : removed) Disown(source_name, *workload, touched);
+  std::ranges::sort(touched);
+  touched.erase(std::ranges::unique(touched).begin(), touched.end());
+  std::erase_if(touched, [&](const IpAddress& address) { return !Refresh(address); });
+  if (after.empty()) sources.erase(place);
+  return touched;
+}
+
+Selection::Selection(PolicySet set, std::string node_name) : body_(std::make_unique<Body>(std::move(set), std::move(node_name))) {}
+Selection::Selection(Selection&&) noexcept = default;
+Selection& Selection::operator=(Selection&&) noexcept = default;
+Selection::~Selection() = default;
+
+const PolicySet& Selection::set() const { return body_->set; }
+
+std::vector<IpAddress> Selection::SetWorkloads(const std::string& source, std::vector<Workload> workloads) {
+  EGRESSD_ASSERT(source != kPolicySetSource);
+  return body_->Replace(source, std::move(workloads));
+}
+
+std::vector<const Workload*> Selection::Workloads() const {
+  std::vector<const Workload*> workloads;
+  for (const auto& [source, reported] : body_->sources) {
+    for (const auto& workload : reported) workloads.push_back(workload.get());
+  }
+  std::ranges::stable_sort(workloads, {}, [](const Workload* workload) -> const std::string& { return workload->name; });
+  return workloads;
+}
+
+std::size_t Selection::WorkloadCount(const std::string& policy) const {
+  const auto found = body_->rank_of.find(policy);
+  return found == body_->rank_of.end() ? 0 : body_->counts[found->second];
+}
+
+const std::map<IpAddress, const SourceClass*>& Selection::exact() const { return body_->exact; }
+
+const std::vector<Selection::Network>& Selection::networks() const { return body_->networks; }
+
+const SourceClass* Selection::other(Family family) const { return family == Family::kIpv4 ? body_->other_ipv4 : body_->other_ipv6; }
+
+const SourceClass* Selection::ClassOf(const IpAddress& source) const {
+  const auto found = body_->exact.find(source);
+  if (found != body_->exact.end()) return found->second;
+  const auto behind = std::ranges::upper_bound(body_->networks, source, {}, [](const Network& network) { return network.range.first; });
+  if (behind != body_->networks.begin() && std::prev(behind)->range.Contains(source)) return std::prev(behind)->source_class;
+  return other(source.family());
+}
+
+const Workload* Selection::WorkloadAt(const IpAddress& source) const {
+  const auto found = body_->known.find(source);
+  return found == body_->known.end() ? nullptr : found->second.owners.front().workload;
+}
+
+std::vector<const SourceClass*> Selection::Classes() const { return body_->classes.Classes(); }
+
+}  // namespace egressd::policy

@@ -1,0 +1,142 @@
+#include <iterator>
+#include <set>
+#include <type_traits>
+#include <utility>
+
+#include "egressd/state/transaction.h"
+
+namespace egressd::state {
+namespace {
+
+template <typename Kind>
+inline constexpr bool kIsNft = std::is_same_v<Kind, NftTable> || std::is_same_v<Kind, NftCounter> || std::is_same_v<Kind, NftSet> ||
+                               std::is_same_v<Kind, NftChain> || std::is_same_v<Kind, NftElement>;
+
+// What disappears by itself because its container does.
+struct Gone {
+  std::set<NftFamily> families;
+  std::set<NftName> sets;
+
+  bool Takes(const NftElement& element) const { return families.contains(element.key.set.family) || sets.contains(element.key.set); }
+  template <typename Kind>
+  bool Takes(const Kind& object) const {
+    if constexpr (std::is_same_v<typename Kind::Key, NftName>) return families.contains(object.key.family);
+    return false;
+  }
+  void Add(const NftTable& table) { families.insert(table.key.family); }
+  void Add(const NftSet& set) { sets.insert(set.key); }
+  template <typename Kind>
+  void Add(const Kind&) {}
+};
+
+// The three lists that steps of one kind go to.
+struct Lists {
+  std::vector<Step>& create;
+  std::vector<Step>& replace;
+  std::vector<Step>& remove;
+};
+
+template <typename Kind>
+Lists ListsOf(Transaction& transaction, std::vector<Step>& removed) {
+  if constexpr (kIsNft<Kind>) {
+    return {transaction.cut_over, transaction.cut_over, transaction.cut_over};
+  } else if constexpr (std::is_same_v<Kind, EgressAddress>) {
+    return {transaction.take, transaction.take, transaction.release};
+  } else {
+    return {transaction.build, transaction.build, removed};
+  }
+}
+
+template <typename Key, typename Kind>
+void DiffKind(const std::map<Key, Kind>& observed, const std::map<Key, Kind>& desired, Gone& gone, Lists lists) {
+  auto found = observed.begin();
+  auto wanted = desired.begin();
+  while (found != observed.end() || wanted != desired.end()) {
+    if (found != observed.end() && gone.Takes(found->second)) {
+      ++found;
+    } else if (wanted == desired.end() || (found != observed.end() && found->first < wanted->first)) {
+      lists.remove.push_back({Operation::kRemove, found->second});
+      gone.Add(found->second);
+      ++found;
+    } else if (found == observed.end() || wanted->first < found->first) {
+      lists.create.push_back({Operation::kCreate, wanted->second});
+      ++wanted;
+    } else {
+      if (!(found->second == wanted->second)) {
+        lists.replace.push_back({Operation::kReplace, wanted->second});
+        gone.Add(wanted->second);
+      }
+      ++found;
+      ++wanted;
+    }
+  }
+}
+
+template <typename Kind>
+Objects<Kind>& MapOf(State& state) {
+  Objects<Kind>* result = nullptr;
+  ForEachKind(
+      [&](auto& objects) {
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(objects)>, Objects<Kind>>) result = &objects;
+      },
+      state);
+  return *result;
+}
+
+void EraseElements(const NftName& set, State& state) {
+  const auto first = state.elements.lower_bound(NftElement::Key{.set = set});
+  auto last = first;
+  while (last != state.elements.end() && last->first.set == set) ++last;
+  state.elements.erase(first, last);
+}
+
+// What the kernel takes along when `object` is removed or replaced.
+void EraseContents(const NftTable& table, State& state) {
+  const auto of_family = [&](const auto& entry) { return entry.first.family == table.key.family; };
+  std::erase_if(state.counters, of_family);
+  std::erase_if(state.sets, of_family);
+  std::erase_if(state.chains, of_family);
+  std::erase_if(state.elements, [&](const auto& entry) { return entry.first.set.family == table.key.family; });
+}
+void EraseContents(const NftSet& set, State& state) { EraseElements(set.key, state); }
+template <typename Kind>
+void EraseContents(const Kind&, State&) {}
+
+}  // namespace
+
+Transaction Diff(const State& observed, const State& desired) {
+  Transaction transaction;
+  Gone gone;
+  std::vector<std::vector<Step>> cleaned;  // one list per kind, in order of building
+  ForEachKind(
+      [&]<typename Key, typename Kind>(const std::map<Key, Kind>& found, const std::map<Key, Kind>& wanted) {
+        DiffKind(found, wanted, gone, ListsOf<Kind>(transaction, cleaned.emplace_back()));
+      },
+      observed, desired);
+  for (auto steps = cleaned.rbegin(); steps != cleaned.rend(); ++steps) {
+    transaction.clean.insert(transaction.clean.end(), std::move_iterator(steps->begin()), std::move_iterator(steps->end()));
+  }
+  return transaction;
+}
+
+void Apply(const Step& step, State& state) {
+  std::visit(
+      [&]<typename Kind>(const Kind& object) {
+        auto& objects = MapOf<Kind>(state);
+        if (step.operation != Operation::kCreate) EraseContents(object, state);
+        if (step.operation == Operation::kRemove) {
+          objects.erase(object.key);
+        } else {
+          Put(objects, object);
+        }
+      },
+      step.object);
+}
+
+void Apply(const Transaction& transaction, State& state) {
+  for (const auto* phase : {&transaction.release, &transaction.build, &transaction.cut_over, &transaction.take, &transaction.clean}) {
+    for (const Step& step : *phase) Apply(step, state);
+  }
+}
+
+}  // namespace egressd::state

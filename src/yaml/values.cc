@@ -1,0 +1,135 @@
+// Addresses, networks, ranges and ports, each with the hint that the usual mistake deserves.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <format>
+#include <optional>
+#include <string>
+
+#include "yaml/codes.h"
+#include "yaml/reader.h"
+#include "yaml/scalar.h"
+
+namespace egressd::yaml {
+namespace {
+
+constexpr std::string_view kQuoteIpv6 = "quote IPv6 addresses: \"2001:db8::10\"";
+
+bool HasLeadingZeros(std::string_view text) {
+  if (text.contains(':')) return false;
+  for (std::size_t at = 0; at + 1 < text.size(); ++at) {
+    const bool starts_group = at == 0 || text[at - 1] == '.' || text[at - 1] == '-';
+    if (starts_group && text[at] == '0' && text[at + 1] >= '0' && text[at + 1] <= '9') return true;
+  }
+  return false;
+}
+
+std::string AddressHint(std::string_view text, std::string_view message) {
+  if (message.contains("did you mean")) return "the message names the network that contains it";
+  if (text.contains('%')) return "an address with a zone (`%eth0`) is link-local and means nothing on another node";
+  if (HasLeadingZeros(text)) return "leading zeros are octal to some programs: write the number without them";
+  const bool named = std::ranges::any_of(text, [](char c) { return (c >= 'g' && c <= 'z') || (c >= 'G' && c <= 'Z'); });
+  if (named) return "host names are not supported by this build: write addresses or networks";
+  return {};
+}
+
+struct Protocol {
+  std::string_view name;
+  std::uint8_t number;
+};
+constexpr auto kProtocols = std::to_array<Protocol>({{"tcp", 6}, {"udp", 17}, {"sctp", 132}});
+
+const Protocol* FindProtocol(std::string_view name) {
+  const auto found = std::ranges::find(kProtocols, name, &Protocol::name);
+  return found == kProtocols.end() ? nullptr : &*found;
+}
+
+std::optional<std::uint16_t> ParsePort(std::string_view text) {
+  if (text.empty() || text[0] < '1' || text[0] > '9') return std::nullopt;
+  std::uint16_t port = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return port;
+}
+
+struct Bounds {
+  std::optional<std::uint16_t> first;
+  std::optional<std::uint16_t> last;
+};
+
+Bounds ParseBounds(std::string_view text) {
+  const std::size_t dash = text.find('-');
+  const auto first = ParsePort(text.substr(0, dash));
+  return {first, dash == std::string_view::npos ? first : ParsePort(text.substr(dash + 1))};
+}
+
+std::string PortHint(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) {
+    const Bounds bounds = ParseBounds(text);
+    if (bounds.first && bounds.last) return std::format("write `tcp/{}` or `udp/{}`", text, text);
+    if (FindProtocol(text) != nullptr) return std::format("every port of {} is `{}/1-65535`", text, text);
+  } else if (FindProtocol(text.substr(slash + 1)) != nullptr) {
+    return std::format("did you mean `{}/{}`?", text.substr(slash + 1), Printable(text.substr(0, std::min<std::size_t>(slash, 20))));
+  }
+  return "write `tcp/25`, `udp/8000-8100` or `sctp/5000`; protocols without ports need no entry here";
+}
+
+}  // namespace
+
+void Reader::ReportAddress(const Node& node, const egressd::Error& error) {
+  const std::string message = node.text.size() > 60 ? std::format("{} is not an address", Quote(node.text)) : Printable(error.message);
+  report_.Error(node, kBadAddress, message, AddressHint(node.text, message));
+}
+
+std::optional<IpAddress> Reader::Address(const Node& node) {
+  if (ExpectScalar(node, "an address", node.is_map() ? kQuoteIpv6 : "") == nullptr) return std::nullopt;
+  auto address = IpAddress::Parse(node.text);
+  if (address) return *address;
+  if (node.text.contains('/')) {
+    report_.Error(node, kBadAddress, std::format("expected one address, found the network {}", Quote(node.text)), "leave the prefix length out");
+    return std::nullopt;
+  }
+  ReportAddress(node, address.error());
+  return std::nullopt;
+}
+
+std::optional<Prefix> Reader::Network(const Node& node) {
+  if (ExpectScalar(node, "a network or address", node.is_map() ? kQuoteIpv6 : "") == nullptr) return std::nullopt;
+  auto prefix = Prefix::Parse(node.text);
+  if (prefix) return *prefix;
+  ReportAddress(node, prefix.error());
+  return std::nullopt;
+}
+
+std::optional<AddressRange> Reader::Range(const Node& node) {
+  if (ExpectScalar(node, "an address, a range or a network", node.is_map() ? kQuoteIpv6 : "") == nullptr) return std::nullopt;
+  auto range = AddressRange::Parse(node.text);
+  if (range) return *range;
+  ReportAddress(node, range.error());
+  return std::nullopt;
+}
+
+std::optional<policy::PortRange> Reader::Ports(const Node& node) {
+  if (ExpectScalar(node, "a port such as tcp/25", node.is_map() ? "write `tcp/25`" : "") == nullptr) return std::nullopt;
+  const std::string_view text = node.text;
+  const std::size_t slash = text.find('/');
+  const Protocol* protocol = slash == std::string_view::npos ? nullptr : FindProtocol(text.substr(0, slash));
+  if (protocol == nullptr) {
+    report_.Error(node, kBadPort, std::format("expected protocol and port, found {}", Quote(text)), PortHint(text));
+    return std::nullopt;
+  }
+  const Bounds bounds = ParseBounds(text.substr(slash + 1));
+  if (!bounds.first || !bounds.last) {
+    report_.Error(node, kBadPort, std::format("{}: ports are 1-65535, without leading zeros", Quote(text)));
+    return std::nullopt;
+  }
+  if (*bounds.last < *bounds.first) {
+    report_.Error(node, kBadPort, std::format("{} ends before it starts", Quote(text)),
+                  std::format("write `{}/{}-{}`", protocol->name, *bounds.last, *bounds.first));
+    return std::nullopt;
+  }
+  return policy::PortRange{.protocol = protocol->number, .first = *bounds.first, .last = *bounds.last};
+}
+
+}  // namespace egressd::yaml
