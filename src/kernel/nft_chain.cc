@@ -3,7 +3,9 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "kernel/nft_codec.h"
 
@@ -43,6 +45,11 @@ void EncodeChain(nlmsghdr* message, const state::NftChain& chain) {
     nftnl_chain_set_u32(encoded.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
   }
   nftnl_chain_nlmsg_build_payload(message, encoded.get());
+}
+
+void EncodeChainName(nlmsghdr* message, const std::string& name) {
+  mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, kNftTable);
+  mnl_attr_put_strz(message, NFTA_CHAIN_NAME, name.c_str());  // its number is not 2: that is the handle
 }
 
 std::optional<DecodedChain> DecodeChain(const nlmsghdr* message) {

@@ -24,7 +24,7 @@ inline constexpr const char* kNftTable = "egressd";
 
 // The family of an nf_tables message, and whether it is about our table (attribute 1 of every kind is the table's name).
 std::optional<state::NftFamily> OurFamily(const nlmsghdr* message);
-// Attribute 1 (table) and 2 (name), which identify everything below a table.
+// Attribute 1 (table) and 2 (name), which identify a set, the elements of a set, a counter, and all rules of a chain.
 void EncodeName(nlmsghdr* message, const std::string& name);
 std::uint32_t DecodeGeneration(const nlmsghdr* message);  // 0 when absent
 
@@ -75,6 +75,7 @@ class ElementDecoder {
 
 // nft_chain.cc
 void EncodeChain(nlmsghdr* message, const state::NftChain& chain);
+void EncodeChainName(nlmsghdr* message, const std::string& name);
 struct DecodedChain {
   state::NftChain chain;     // without rules
   bool accepts = true;       // policy of a base chain
@@ -84,7 +85,6 @@ std::optional<DecodedChain> DecodeChain(const nlmsghdr* message);
 
 // nft_rule.cc
 void EncodeRule(nlmsghdr* message, const state::NftName& chain, const state::NftRule& rule);
-void EncodeRuleFlush(nlmsghdr* message, const std::string& chain);
 struct DecodedRule {
   state::NftName chain;
   state::NftRule rule;  // digest only

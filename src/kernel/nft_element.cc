@@ -3,6 +3,7 @@
 // A range in a set of single keys is two elements for the kernel, its first value and, flagged as an end, the one after its last; a range that
 // ends with the highest value has no second one (net/netfilter/nft_set_rbtree.c). A range of concatenated keys is one element with two keys,
 // both included (nft_set_pipapo.c).
+#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 

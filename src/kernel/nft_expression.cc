@@ -1,5 +1,6 @@
 // Each expression of ours is one of the kernel's virtual machine, but for the MSS, which is written from a register.
 #include <arpa/inet.h>
+#include <cstdio>  // libnftnl/expr.h needs it
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>

@@ -49,8 +49,6 @@ void EncodeRule(nlmsghdr* message, const state::NftName& chain, const state::Nft
   nftnl_rule_nlmsg_build_payload(message, encoded.get());
 }
 
-void EncodeRuleFlush(nlmsghdr* message, const std::string& chain) { EncodeName(message, chain); }
-
 std::optional<DecodedRule> DecodeRule(const nlmsghdr* message) {
   const auto family = OurFamily(message);
   const auto attributes = Attributes::OfMessage(message);

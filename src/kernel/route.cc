@@ -102,7 +102,8 @@ std::vector<state::HostRoute> DecodeHostRoute(const nlmsghdr& message, const Dev
                       .device = devices.Name(static_cast<std::uint32_t>(hop.rtnh_ifindex)),
                       .next_hop = NextHopOf(of_hop),
                       .metric = metric});
-    rest = rest.subspan(std::min<std::size_t>(rest.size(), RTNH_ALIGN(static_cast<std::size_t>(hop.rtnh_len))));
+    const std::size_t padded = (std::size_t{hop.rtnh_len} + 3) / 4 * 4;
+    rest = rest.subspan(std::min(rest.size(), padded));
   }
   return routes;
 }

@@ -55,6 +55,10 @@ Words& Words::To(std::string_view device) {
 }
 
 Words& Words::Is(Family family) {
+  return Need(family).Say(family == Family::kIpv4 ? "meta nfproto ipv4" : "meta nfproto ipv6");
+}
+
+Words& Words::Need(Family family) {
   if (family_) return *this;
   family_ = family;
   return Add(NftMeta{.key = NftMeta::Key::kNfproto})
@@ -81,7 +85,7 @@ Words& Words::UdpPort(std::uint16_t port) {
 
 Words& Words::LoadAddress(Family family, std::uint32_t offset_ipv4, std::uint32_t offset_ipv6, state::NftRegister reg) {
   const bool ipv4 = family == Family::kIpv4;
-  return Is(family).Add(NftPayload{.base = NftPayload::Base::kNetwork,
+  return Need(family).Add(NftPayload{.base = NftPayload::Base::kNetwork,
                                    .offset_bytes = ipv4 ? offset_ipv4 : offset_ipv6,
                                    .length_bytes = ipv4 ? 4u : 16u,
                                    .reg = reg});
@@ -134,15 +138,16 @@ Words& Words::PortIn(std::string_view set_name) {
 
 Words& Words::Icmpv6OfTheLink() {
   // 130-143 and what may come: every informational type but echo request and reply (128, 129).
-  const auto TypeIs = [this](std::uint8_t mask, std::uint8_t value, auto negate) {
-    Add(NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = 0, .length_bytes = 1});
-    Add(state::NftBitwise{.mask = NftBytes::Byte(mask), .xor_ = NftBytes::Byte(0)});
-    Add(NftCompare{.value = NftBytes::Byte(value), .negate = negate});
-  };
-  Add(NftMeta{.key = NftMeta::Key::kL4proto}).Add(NftCompare{.value = NftBytes::Byte(kIcmpv6)});
-  TypeIs(0x80, 0x80, false);
-  TypeIs(0xfe, 0x80, true);
-  return Say("icmpv6 type >= 130");
+  const NftPayload type{.base = NftPayload::Base::kTransport, .offset_bytes = 0, .length_bytes = 1};
+  return Add(NftMeta{.key = NftMeta::Key::kL4proto})
+      .Add(NftCompare{.value = NftBytes::Byte(kIcmpv6)})
+      .Add(type)
+      .Add(state::NftBitwise{.mask = NftBytes::Byte(0x80), .xor_ = NftBytes::Byte(0)})
+      .Add(NftCompare{.value = NftBytes::Byte(0x80)})
+      .Add(type)
+      .Add(state::NftBitwise{.mask = NftBytes::Byte(0xfe), .xor_ = NftBytes::Byte(0)})
+      .Add(NftCompare{.value = NftBytes::Byte(0x80), .negate = true})
+      .Say("icmpv6 type >= 130");
 }
 
 Words& Words::TcpSyn() {
@@ -196,7 +201,7 @@ Words& Words::ConnectionIdIn(std::string_view set_name) {
 }
 
 Words& Words::ConnectionIdAndSourceNotIn(Family family, std::string_view set_name) {
-  return Is(family).LoadConnectionId().LoadSource(family, kNextWord).LookupMiss(set_name).Say(
+  return Need(family).LoadConnectionId().LoadSource(family, kNextWord).LookupMiss(set_name).Say(
       std::format("ct mark & 0xffff . {} saddr != @{}", Ip(family), set_name));
 }
 
@@ -268,7 +273,7 @@ state::NftRule Words::VerdictByConnectionMark(std::string_view map) {
 }
 
 state::NftRule Words::SnatTo(const IpAddress& address) {
-  Is(address.family());
+  Need(address.family());
   Add(state::NftImmediate{.value = NftBytes::Of(address)});
   Add(state::NftSnat{.family = address.family()});
   Say(std::format("snat {} to {}", Ip(address.family()), address.ToString()));
@@ -276,18 +281,13 @@ state::NftRule Words::SnatTo(const IpAddress& address) {
 }
 
 state::NftRule Words::SnatByConnectionId(Family family, std::string_view map) {
-  Is(family);
+  Need(family);
   LoadConnectionId().LookupValue(map);
   Add(state::NftSnat{.family = family});
   Say(std::format("snat {} to ct mark & 0xffff map @{}", Ip(family), map));
   return Done();
 }
 
-state::NftRule Words::Done() {
-  if (family_ && !rule_.text.contains("ip ") && !rule_.text.contains("ip6 ")) {
-    rule_.text.insert(0, *family_ == Family::kIpv4 ? "meta nfproto ipv4 " : "meta nfproto ipv6 ");
-  }
-  return state::Seal(std::move(rule_));
-}
+state::NftRule Words::Done() { return state::Seal(std::move(rule_)); }
 
 }  // namespace egressd::plan

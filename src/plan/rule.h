@@ -75,6 +75,7 @@ class Words {
 
  private:
   Words& Say(std::string_view text);
+  Words& Need(Family family);  // checks the protocol without a word: the words about addresses tell it
   Words& Add(state::NftExpression expression);
   Words& LoadAddress(Family family, std::uint32_t offset_ipv4, std::uint32_t offset_ipv6, state::NftRegister reg);
   Words& LoadSource(Family family, state::NftRegister reg = 1);

@@ -50,7 +50,7 @@ inline constexpr std::string_view kPrerouting = "prerouting", kOutput = "output"
 inline constexpr std::string_view kNat = "nat", kLeave = "leave";
 inline constexpr std::string_view kFromTunnel = "from_tunnel", kDecidedBefore = "decided", kClassify = "classify", kDispatch = "dispatch";
 inline constexpr std::string_view kDispatchOwn = "dispatch_own", kSteer = "steer", kDirect = "direct", kNoGateway = "no_gateway";
-inline constexpr std::string_view kUntracked = "untracked", kLeaveTunnel = "leave_tunnel", kLeaveUplink = "leave_uplink";
+inline constexpr std::string_view kUntracked = "untracked", kLeaveTunnel = "leave_tunnel";
 }  // namespace chain
 
 // Sets and maps without a family.

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "policy/checks.h"
 #include "policy/pool_layout.h"
 #include "policy/rules.h"
 
@@ -17,7 +18,7 @@ namespace {
 
 constexpr std::array kFamilies = {Family::kIpv4, Family::kIpv6};
 
-std::string_view Spelled(Family family) { return family == Family::kIpv4 ? "IPv4" : "IPv6"; }
+
 
 // The egress addresses of one policy.
 using Addresses = std::map<Family, IpAddress>;

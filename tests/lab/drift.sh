@@ -30,7 +30,7 @@ repaired() {  # repaired NODE WHAT COMMAND…: the median of three rounds
       (($(now_ms) < began + 5000)) || { diff "$LAB/before" "$LAB/after" | head -n 40; fail "$what on $node is not repaired"; }
     done
     times+=($(($(now_ms) - began)))
-    eventually 3 "counted" test "$count" -lt "$(corrections "$node")" >/dev/null
+    eventually 3 "counted" corrected_since "$node" "$count" >/dev/null
     sleep 0.3
   done
   local median

@@ -24,7 +24,7 @@ LAB=/run/lab
 EGRESSD=${EGRESSD:-$LAB_TOP/build/egressd}
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 # Nothing of the caller's shell decides how the tools behave.
-unset EGRESSD_SOCKET NO_COLOR
+unset EGRESSD_SOCKET
 
 lab_install() {  # what the lab needs and a fresh machine lacks
   local missing=() pair
@@ -277,6 +277,7 @@ apply() {  # apply NODE <policy on stdin>, and wait until every node follows
 }
 holder() { status "$1" "[i['node'] for i in d['egress_ips'] if i['ip'] == '$2'][0]"; }  # holder NODE EGRESS_IP
 corrections() { status "$1" 'd["datapath"]["corrections"]'; }
+corrected_since() { (($(corrections "$1") > $2)); }  # corrected_since NODE COUNT
 
 # The policy of most tests: a<n> leaves with 203.0.113.100 and 2001:db8:1::100.
 standard_policy() {
@@ -319,10 +320,11 @@ leaves_with() {
 SERVER4=198.51.100.7 SERVER6=2001:db8:ff::7 OTHER4=198.51.100.8 OTHER6=2001:db8:ff::8
 # A UDP stream in the background that the server echoes; stream_end waits for it.
 stream() {  # stream NAME WORKLOAD SERVER SECONDS [PACKETS/S] [SOURCE PORT]
-  on "$2" $PYTHON "$PROBE" stream "$3" "$4" "${5:-1000}" "${6:-0}" >"$LAB/stream.$1" 2>&1 &
+  ip netns exec "$2" $PYTHON "$PROBE" stream "$3" "$4" "${5:-1000}" "${6:-0}" >"$LAB/stream.$1" 2>&1 &
   STREAM_PID[$1]=$!
 }
 declare -A STREAM_PID=()
+stream_stop() { kill -TERM "${STREAM_PID[$1]}"; }
 stream_end() {  # waits for it; prints a Python expression over its result `d`
   wait "${STREAM_PID[$1]}" || { cat "$LAB/stream.$1"; fail "stream $1"; }
   $PYTHON "$PROBE" json "$2" <"$LAB/stream.$1"

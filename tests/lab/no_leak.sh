@@ -96,7 +96,7 @@ eventually 30 "all in force again" in_force_everywhere
 eventually 10 "the selected workload reaches the outside" talk a1 udp $SERVER4
 no_leak "after the gateways came back"
 kill $fresh
-for name in direct selected4 selected6; do pkill -TERM -P "${STREAM_PID[$name]}" 2>/dev/null || kill -TERM "${STREAM_PID[$name]}"; done
+for name in direct selected4 selected6; do stream_stop $name; done
 equal "packets that the unselected workload lost in all this" 0 "$(stream_end direct 'd["lost"]')"
 say "the selected stream: $(stream_end selected4 'd')"
 pass

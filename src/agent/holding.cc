@@ -1,0 +1,101 @@
+#include "agent/holding.h"
+
+#include <algorithm>
+#include <format>
+
+#include "egressd/placement/place.h"
+#include "egressd/policy/selection.h"
+
+namespace egressd::agent {
+namespace {
+
+bool IsGateway(const HoldingView& view, const std::string& gateway, const gossip::Record& record) {
+  const auto found = view.set->gateways.find(gateway);
+  return found != view.set->gateways.end() && policy::Matches(found->second.nodes, record.name, record.labels);
+}
+
+bool IsUnable(const gossip::Record& record, const IpAddress& address) { return std::ranges::binary_search(record.unable, address); }
+
+const gossip::Record& SelfOf(const HoldingView& view) {
+  return *std::ranges::find_if(view.nodes, [&](const NodeView& node) { return node.record->name == view.self; })->record;
+}
+
+// Why this node does not keep what it claims; nullopt = it keeps it.
+std::optional<std::string> WhyGiveUp(const HoldingView& view, const gossip::Record& self, const gossip::Claims& claims,
+                                     const IpAddress& address) {
+  const auto bound = view.gateway_of.find(address);
+  if (view.set == nullptr || bound == view.gateway_of.end()) return "no policy uses it";
+  if (!IsGateway(view, bound->second, self)) return std::format("this node is not in gateway {}", bound->second);
+  if (IsUnable(self, address)) return "no running uplink for it";
+  const gossip::Hold* holder = claims.HolderOf(address);
+  if (holder != nullptr && holder->node != view.self) return std::format("held by {} (term {})", holder->node, holder->term);
+  return std::nullopt;
+}
+
+// Places what nobody holds, gateway by gateway; the ones with the same possible takers together, so that their number counts.
+void Take(const HoldingView& view, const gossip::Claims& claims, Holding& holding) {
+  std::map<IpAddress, std::string> holders;
+  using Group = std::pair<std::string, std::vector<placement::Candidate>>;  // gateway, candidates
+  std::map<Group, std::vector<IpAddress>> homeless;
+  std::map<std::string, std::vector<const NodeView*>> gateways;
+  for (const auto& [address, gateway] : view.gateway_of) {
+    if (const gossip::Hold* holder = claims.HolderOf(address)) {
+      holders[address] = holder->node;
+      continue;
+    }
+    auto [nodes, fresh] = gateways.try_emplace(gateway);
+    if (fresh) {
+      for (const NodeView& node : view.nodes) {
+        if (node.alive && node.record->ready && IsGateway(view, gateway, *node.record)) nodes->second.push_back(&node);
+      }
+    }
+    Group group{gateway, {}};
+    for (const NodeView* node : nodes->second) {
+      if (!IsUnable(*node->record, address)) group.second.push_back({.node = node->record->name});
+    }
+    homeless[std::move(group)].push_back(address);
+  }
+  for (const auto& [group, addresses] : homeless) {
+    for (const auto& [address, node] : placement::Place(addresses, group.second, holders)) {
+      if (node.empty()) continue;
+      holders[address] = node;
+      if (node != view.self) continue;
+      holding.claims.push_back({.address = address, .term = claims.NextTerm(address)});
+      holding.taken.push_back(address);
+    }
+  }
+  std::ranges::sort(holding.claims);
+  std::ranges::sort(holding.taken);
+}
+
+}  // namespace
+
+gossip::Claims ClaimsOf(const std::vector<NodeView>& nodes) {
+  gossip::Claims claims;
+  for (const NodeView& node : nodes) {
+    if (node.lives) {
+      claims.AddLiving(node.record->name, node.record->claims);
+    } else {
+      claims.AddGone(node.record->claims);
+    }
+  }
+  return claims;
+}
+
+Holding Decide(const HoldingView& view) {
+  const gossip::Record& self = SelfOf(view);
+  const gossip::Claims claims = ClaimsOf(view.nodes);
+  Holding holding;
+  for (const gossip::Claim& claim : self.claims) {
+    if (auto reason = WhyGiveUp(view, self, claims, claim.address)) {
+      holding.given_up.push_back({.address = claim.address, .reason = std::move(*reason)});
+      continue;
+    }
+    holding.claims.push_back(claim);
+    if (claims.Contested(claim.address)) holding.contested.push_back(claim.address);
+  }
+  if (view.may_take && view.set != nullptr) Take(view, claims, holding);
+  return holding;
+}
+
+}  // namespace egressd::agent

@@ -1,0 +1,36 @@
+#include "ctl/verbs.h"
+
+namespace egressd::ctl {
+
+namespace {
+
+constexpr Option kFile{"-f,--file", "FILE", "policy file, directory of *.yaml, or - for standard input; may be given several times"};
+
+}  // namespace
+
+std::span<const Verb> Verbs() {
+  static const std::vector<Verb> kVerbs{
+      {"validate", "check a policy file, offline",
+       {},
+       {kFile, {"--node", nullptr, "the file is a node file"}, {"--strict", nullptr, "warnings fail too"}},
+       Validate},
+      {"diff", "show what apply would change", {}, {kFile}, Diff},
+      {"apply", "put a policy file into force on all nodes", {}, {kFile, {"--wait", "DUR", "how long to wait for the other nodes [10s]"}}, Apply},
+      {"status", "this node's verdict on one screen", {}, {}, Status},
+      {"get", "list nodes, gateways, policies, ips or workloads",
+       {{"kind", "nodes, gateways, policies, ips, workloads"}, {"name", "only this one", false}},
+       {{"-w,--watch", nullptr, "print again whenever it changes"}},
+       Get},
+      {"explain", "which policy decides about a flow, and why not the others",
+       {{"source", "address, workload or namespace/workload"}, {"destination", "ADDRESS[:PORT[/PROTO]]"}},
+       {{"-i,--interface", "DEV", "the device through which the traffic enters this node"}},
+       Explain},
+      {"events", "what happened", {}, {{"-f,--follow", nullptr, "go on as things happen"}}, Events},
+      {"keys", "the gossip key: keys generate", {{"action", "generate"}}, {}, Keys},
+      {"reload", "have the daemon read its files again", {}, {}, Reload},
+      {"version", "versions of this program and of the daemon", {}, {}, Version},
+  };
+  return kVerbs;
+}
+
+}  // namespace egressd::ctl

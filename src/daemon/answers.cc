@@ -1,0 +1,255 @@
+#include "daemon/answers.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+namespace egressd::daemon {
+
+using control::Json;
+
+namespace {
+
+constexpr const char* kCounters[] = {"not_held", "no_gateway", "wrong_source", "not_a_peer", "unexpected", "policy_drop", "untracked"};
+
+Json Texts(const std::vector<IpAddress>& addresses) {
+  Json::Array out;
+  for (const IpAddress& address : addresses) out.emplace_back(address.ToString());
+  return out;
+}
+
+Json ToJson(const policy::Labels& labels) {
+  Json::Object out;
+  for (const auto& [key, value] : labels) out.push_back({.name = key, .value = value});
+  return out;
+}
+
+std::string ActionName(policy::Action action) {
+  switch (action) {
+    case policy::Action::kSnat: return "snat";
+    case policy::Action::kDirect: return "direct";
+    case policy::Action::kDrop: return "drop";
+  }
+  return "";
+}
+
+Json ToJson(const agent::NodeStatus& node) {
+  std::optional<double> round_trip;
+  if (node.round_trip) round_trip = static_cast<double>(node.round_trip->count()) / 1000.0;
+  return Json::Object{{"name", node.name},
+                      {"state", agent::ToString(node.state)},
+                      {"address", node.address.is_unspecified() ? "" : node.address.ToString()},
+                      {"labels", ToJson(node.labels)},
+                      {"gateway", node.gateway},
+                      {"generation", node.generation},
+                      {"rtt_ms", round_trip},
+                      {"egress_ips", Texts(node.egress_ips)},
+                      {"self", node.self},
+                      {"tunnel_address", node.tunnel_address.is_unspecified() ? "" : node.tunnel_address.ToString()}};
+}
+
+Json ToJson(const agent::EgressIpStatus& ip) {
+  return Json::Object{{"ip", ip.address.ToString()}, {"family", ToString(ip.address.family())},   {"gateway", ip.gateway},
+                      {"node", ip.node},             {"state", agent::ToString(ip.state)}, {"policies", Json::List(ip.policies)}};
+}
+
+Json ToJson(const agent::PolicyStatus& policy, const std::optional<ConnectionCounts>& connections) {
+  Json::Array egress_ips;
+  std::size_t count = 0;
+  for (const policy::Binding& binding : policy.bindings) {
+    if (binding.egress_ip) egress_ips.emplace_back(binding.egress_ip->ToString());
+    if (!connections) continue;
+    const auto found = connections->find(binding.id.value);
+    if (found != connections->end()) count += found->second;
+  }
+  return Json::Object{{"name", policy.name},
+                      {"action", ActionName(policy.action)},
+                      {"gateway", policy.gateway},
+                      {"egress_ips", egress_ips},
+                      {"workloads", policy.workloads},
+                      {"connections", connections ? Json(count) : Json()},
+                      {"enabled", policy.enabled},
+                      {"nodes", Json::List(policy.nodes)}};
+}
+
+Json ToJson(const agent::Health& health) {
+  return Json::Object{{"code", health.code},     {"severity", health.error ? "error" : "warning"}, {"object", health.object},
+                      {"text", health.text}, {"hint", health.hint}};
+}
+
+Json ToJson(const agent::RejectedDatagrams& rejected) {
+  return Json::Object{{"malformed", rejected.malformed},
+                      {"wrong_cluster", rejected.wrong_cluster},
+                      {"wrong_key", rejected.wrong_key},
+                      {"forged", rejected.forged},
+                      {"replayed", rejected.replayed}};
+}
+
+Json Items(const std::string& kind, Json::Array items) {
+  return Json::Object{{"schema", "egressd." + kind + "/v1"}, {"items", std::move(items)}};
+}
+
+Json Nodes(const agent::Status& status, const std::string& name) {
+  Json::Array out;
+  for (const auto& node : status.nodes) {
+    if (name.empty() || node.name == name) out.push_back(ToJson(node));
+  }
+  return Items("nodes", std::move(out));
+}
+
+Json EgressIps(const agent::Status& status, const std::string& name) {
+  Json::Array out;
+  for (const auto& ip : status.egress_ips) {
+    if (name.empty() || ip.address.ToString() == name) out.push_back(ToJson(ip));
+  }
+  return Items("ips", std::move(out));
+}
+
+Json Policies(const agent::Status& status, const std::string& name, const std::optional<ConnectionCounts>& connections) {
+  Json::Array out;
+  for (const auto& policy : status.policies) {
+    if (name.empty() || policy.name == name) out.push_back(ToJson(policy, connections));
+  }
+  return Items("policies", std::move(out));
+}
+
+Json Gateways(const agent::Status& status, const policy::Selection* selection, const std::string& wanted) {
+  Json::Array out;
+  if (selection == nullptr) return Items("gateways", std::move(out));
+  for (const auto& [name, gateway] : selection->set().gateways) {
+    if (!wanted.empty() && name != wanted) continue;
+    Json::Array nodes;
+    std::size_t alive = 0;
+    for (const auto& node : status.nodes) {
+      if (!policy::Matches(gateway.nodes, node.name, node.labels)) continue;
+      nodes.emplace_back(node.name);
+      if (node.state == agent::NodeState::kAlive) ++alive;
+    }
+    Json::Array ips;
+    for (const auto& ip : status.egress_ips) {
+      if (ip.gateway == name) ips.push_back(Json::Object{{"ip", ip.address.ToString()}, {"node", ip.node}, {"state", agent::ToString(ip.state)}});
+    }
+    Json::Array policies;
+    for (const auto& policy : status.policies) {
+      if (policy.gateway == name) policies.emplace_back(policy.name);
+    }
+    out.push_back(Json::Object{{"name", name},
+                               {"default", gateway.is_default},
+                               {"nodes", nodes},
+                               {"alive", alive},
+                               {"pools", Json::List(gateway.pools)},
+                               {"egress_ips", ips},
+                               {"policies", policies}});
+  }
+  return Items("gateways", std::move(out));
+}
+
+Json WorkloadList(const policy::Selection* selection, const std::string& name) {
+  Json::Array out;
+  if (selection == nullptr) return Items("workloads", std::move(out));
+  for (const policy::Workload* workload : selection->Workloads()) {
+    if (!name.empty() && workload->name != name && workload->namespace_ + '/' + workload->name != name) continue;
+    std::vector<std::string> policies;  // in deciding order
+    for (const IpAddress& address : workload->addresses) {
+      const policy::SourceClass* source_class = selection->ClassOf(address);
+      if (source_class == nullptr) continue;
+      for (const policy::Interest& interest : source_class->interests) {
+        if (std::ranges::find(policies, interest.policy->name) == policies.end()) policies.push_back(interest.policy->name);
+      }
+    }
+    out.push_back(Json::Object{{"name", workload->name},
+                               {"namespace", workload->namespace_},
+                               {"addresses", Texts(workload->addresses)},
+                               {"labels", ToJson(workload->labels)},
+                               {"node", workload->node.value_or("")},
+                               {"policies", Json::List(policies)}});
+  }
+  return Items("workloads", std::move(out));
+}
+
+}  // namespace
+
+Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const std::optional<ConnectionCounts>& connections) {
+  const agent::Status status = core.agent().status();
+  const Datapath datapath = core.datapath();
+  Json::Array nodes, ips, policies, health;
+  std::size_t alive = 0, total = 0;
+  for (const auto& node : status.nodes) {
+    nodes.push_back(ToJson(node));
+    if (node.state == agent::NodeState::kAlive) ++alive;
+    if (node.state != agent::NodeState::kLeft) ++total;
+  }
+  for (const auto& ip : status.egress_ips) ips.push_back(ToJson(ip));
+  for (const auto& policy : status.policies) policies.push_back(ToJson(policy, connections));
+  bool healthy = status.synced && datapath.in_sync;
+  const auto add = [&](const agent::Health& finding) {
+    healthy = healthy && !finding.error;
+    health.push_back(ToJson(finding));
+  };
+  std::ranges::for_each(status.health, add);
+  std::ranges::for_each(own_health, add);
+  if (datapath.trouble) {
+    add({.code = "E150", .error = true, .object = "datapath", .text = datapath.trouble->message, .hint = "tried again every second; see the log"});
+  }
+  Json counters;
+  for (const char* counter : kCounters) counters.Set(counter, core.kernel().CounterPackets(counter));
+  return Json::Object{
+      {"schema", "egressd.status/v1"},
+      {"node", status.node},
+      {"version", EGRESSD_VERSION},
+      {"healthy", healthy},
+      {"synced", status.synced},
+      {"policy", Json::Object{{"generation", status.generation}, {"digest", status.digest}}},
+      {"cluster", Json::Object{{"name", status.cluster}, {"alive", alive}, {"total", total}, {"nodes", nodes}, {"rejected", ToJson(status.rejected)}}},
+      {"datapath", Json::Object{{"in_sync", datapath.in_sync}, {"corrections", datapath.corrections}, {"counters", counters}}},
+      {"egress_ips", ips},
+      {"policies", policies},
+      {"health", health}};
+}
+
+std::optional<Json> ListAnswer(const Core& core, const std::string& kind, const std::string& name, const std::optional<ConnectionCounts>& connections) {
+  if (kind == "nodes") return Nodes(core.agent().status(), name);
+  if (kind == "gateways") return Gateways(core.agent().status(), core.agent().selection(), name);
+  if (kind == "policies") return Policies(core.agent().status(), name, connections);
+  if (kind == "ips") return EgressIps(core.agent().status(), name);
+  if (kind == "workloads") return WorkloadList(core.agent().selection(), name);
+  return std::nullopt;
+}
+
+Json ExplainAnswer(const Core& core, const policy::Flow& flow) {
+  const plan::Explanation explanation = core.agent().Explain(flow);
+  Json::Array rejected;
+  for (const plan::Rejected& other : explanation.rejected) rejected.push_back(Json::Object{{"policy", other.policy}, {"reason", other.reason}});
+  std::string workload;
+  if (core.agent().selection() != nullptr) {
+    if (const auto* known = core.agent().selection()->WorkloadAt(flow.source)) workload = known->namespace_ + '/' + known->name;
+  }
+  return Json::Object{{"schema", "egressd.explain/v1"},
+                      {"policy", explanation.policy},
+                      {"action", explanation.action},
+                      {"gateway", explanation.gateway},
+                      {"egress_ip", explanation.egress_ip ? Json(explanation.egress_ip->ToString()) : Json()},
+                      {"node", explanation.node},
+                      {"path", Json::List(explanation.path)},
+                      {"rejected", rejected},
+                      {"source", flow.source.ToString()},
+                      {"workload", workload},
+                      {"destination", flow.destination.ToString()}};
+}
+
+Json ToJson(const policy::Finding& finding) {
+  return Json::Object{{"file", finding.file},
+                      {"line", finding.line},
+                      {"column", finding.column},
+                      {"severity", finding.severity == policy::Severity::kError ? "error" : "warning"},
+                      {"code", finding.code},
+                      {"message", finding.message},
+                      {"path", finding.path},
+                      {"hint", finding.hint}};
+}
+
+Json ToJson(const policy::Change& change) {
+  return Json::Object{{"object", change.object}, {"kind", policy::ToString(change.kind)}, {"details", Json::List(change.details)}};
+}
+
+}  // namespace egressd::daemon

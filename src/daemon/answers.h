@@ -1,0 +1,34 @@
+// What the daemon knows, as the JSON of egressctl(1). Field names are a contract: fields are only ever added.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/core.h"
+#include "egressd/control/json.h"
+#include "egressd/policy/changes.h"
+#include "egressd/policy/finding.h"
+
+namespace egressd::daemon {
+
+// Connections in connection tracking, by egress id.
+using ConnectionCounts = std::map<std::uint16_t, std::size_t>;
+
+control::Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const std::optional<ConnectionCounts>& connections);
+// Kinds: nodes, gateways, policies, ips, workloads; nullopt = no such kind. With a name, only the object of that name.
+std::optional<control::Json> ListAnswer(const Core& core, const std::string& kind, const std::string& name,
+                                        const std::optional<ConnectionCounts>& connections);
+control::Json ExplainAnswer(const Core& core, const policy::Flow& flow);
+
+control::Json ToJson(const policy::Finding& finding);
+control::Json ToJson(const policy::Change& change);
+template <typename T>
+control::Json ToJsonList(const std::vector<T>& values) {
+  control::Json::Array out;
+  for (const T& value : values) out.push_back(ToJson(value));
+  return out;
+}
+
+}  // namespace egressd::daemon

@@ -1,0 +1,169 @@
+#include "daemon/core.h"
+
+#include <algorithm>
+#include <format>
+
+#include "daemon/event_loop.h"
+#include "daemon/log.h"
+#include "egressd/control/files.h"
+#include "egressd/kernel/announce.h"
+#include "egressd/kernel/conntrack.h"
+
+namespace egressd::daemon {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// One deletion by hand comes as several notifications; they are answered together.
+constexpr Duration kGather = milliseconds(5);
+constexpr Duration kBetweenRepairs = milliseconds(150);
+constexpr Duration kAfterFailure = milliseconds(1000);
+constexpr int kDatagramsAtOnce = 256;
+
+}  // namespace
+
+Core::Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal)
+    : agent_(std::move(agent)), kernel_(std::move(kernel)), socket_(std::move(socket)), state_file_(std::move(state_file)), journal_(&journal) {}
+
+void Core::Feed(const agent::Input& input) { Carry(agent_.Step(EventLoop::Now(), input)); }
+
+void Core::Apply(std::string text, std::string actor, bool only_if_new, Done done) {
+  const std::uint64_t request = next_request_++;
+  requests_.emplace(request, std::move(done));
+  Feed(agent::ApplyPolicy{.request = request, .text = std::move(text), .actor = std::move(actor), .only_if_new = only_if_new});
+}
+
+void Core::Carry(agent::Output output) {
+  agent_wakes_ = output.wake_at;
+  if (output.store) {
+    // Unwritten, the generation is fetched from the others again after a restart, or lost with a cluster of one: worth a complaint, not a halt.
+    if (auto written = control::WriteFile(state_file_, *output.store, 0600); !written) Complain("generation not stored: " + written.error().message);
+  }
+  if (socket_) {
+    for (const agent::OutgoingDatagram& datagram : output.send) {
+      if (auto sent = socket_->Send(datagram.to, datagram.bytes); !sent) Debug(sent.error().message);
+    }
+  }
+  for (const agent::Note& note : output.notes) journal_->Add(note);
+  if (output.commit) Commit(*output.commit);
+  for (const agent::Announcement& announcement : output.announce) {
+    if (auto announced = kernel::Announce(announcement.address, announcement.device); !announced) {
+      Warn(std::format("announce {}: {}", announcement.address.ToString(), announced.error().message));
+    }
+  }
+  if (output.recheck_connections) RecheckConnections();
+  for (const agent::ApplyResult& result : output.results) {
+    const auto found = requests_.find(result.request);
+    if (found == requests_.end()) continue;
+    const Done done = std::move(found->second);
+    requests_.erase(found);
+    done(result);
+  }
+}
+
+void Core::Commit(std::uint64_t revision) {
+  const Time begin = EventLoop::Now();
+  auto done = kernel_.Reconcile(agent_.desired());
+  std::optional<Error> error;
+  if (done) {
+    has_committed_ = true;
+    trouble_.reset();
+    repair_at_ = kNever;
+    if (!done->empty()) {
+      Debug(std::format("revision {}: {} objects in {} us\n{}", revision, done->size(), (EventLoop::Now() - begin).count(), state::ToString(*done)));
+    }
+  } else {
+    error = std::move(done.error());
+    trouble_ = error;
+    Complain("kernel: " + error->message);
+    if (has_committed_) repair_at_ = EventLoop::Now() + kAfterFailure;
+  }
+  Carry(agent_.Step(EventLoop::Now(), agent::Committed{.revision = revision, .error = std::move(error)}));
+}
+
+void Core::Repair() {
+  const Time now = EventLoop::Now();
+  repair_at_ = kNever;
+  if (!has_committed_) return;
+  last_repair_ = now;
+  auto done = kernel_.Reconcile(agent_.desired());
+  if (!done) {
+    if (!trouble_) Complain("kernel: " + done.error().message);
+    trouble_ = std::move(done.error());
+    repair_at_ = now + kAfterFailure;
+    return;
+  }
+  trouble_.reset();
+  if (done->empty()) return;
+  corrections_ += done->size();
+  journal_->Add({.kind = "datapath.corrected",
+                 .text = std::format("{} object{} that somebody else changed {} put back", done->size(), done->size() == 1 ? "" : "s",
+                                     done->size() == 1 ? "was" : "were"),
+                 .warning = true});
+  Debug(state::ToString(*done));
+}
+
+void Core::LookAtHost() {
+  look_at_ = kNever;
+  auto host = kernel_.ReadHost();
+  if (!host) {
+    Warn("host: " + host.error().message);
+    look_at_ = EventLoop::Now() + kAfterFailure;
+    return;
+  }
+  if (*host == host_) return;
+  host_ = std::move(*host);
+  Feed(agent::HostChanged{.host = host_});
+}
+
+void Core::TakeNotifications() {
+  const auto dirt = kernel_.TakeNotifications();
+  const Time now = EventLoop::Now();
+  if (dirt.ours && has_committed_) repair_at_ = std::min(repair_at_, std::max(now + kGather, last_repair_ + kBetweenRepairs));
+  if (dirt.host) look_at_ = std::min(look_at_, now + kGather);
+}
+
+void Core::TakeDatagrams() {
+  for (int i = 0; i < kDatagramsAtOnce; ++i) {
+    auto received = socket_->Receive();
+    if (!received) Complain("gossip: " + received.error().message);
+    if (!received || !*received) return;
+    Feed(agent::Datagram{.from = (*received)->from, .bytes = (*received)->bytes});
+  }
+}
+
+void Core::OnTimer() {
+  const Time now = EventLoop::Now();
+  if (look_at_ <= now) LookAtHost();
+  if (repair_at_ <= now) Repair();
+  if (agent_wakes_ <= now) Feed(agent::Tick{});
+}
+
+Time Core::wake_at() const { return std::min({agent_wakes_, repair_at_, look_at_}); }
+
+void Core::Leave() {
+  Feed(agent::Leave{});
+  if (auto released = kernel_.ReleaseEgressAddresses(); !released) Complain("release: " + released.error().message);
+}
+
+void Core::RecheckConnections() {
+  auto deleted = kernel::DeleteConnections([this](const kernel::Connection& connection) {
+    const policy::Flow flow{.source = connection.source,
+                            .destination = connection.destination,
+                            .protocol = connection.protocol,
+                            .port = connection.destination_port};
+    return !agent_.MayStay(flow, static_cast<std::uint16_t>(connection.mark & 0xffffU));
+  });
+  if (!deleted) {
+    Complain("connection tracking: " + deleted.error().message);
+  } else if (*deleted > 0) {
+    journal_->Add({.kind = "connections.ended", .text = std::format("{} connections that the policy in force does not allow", *deleted)});
+  }
+}
+
+Datapath Core::datapath() const {
+  return {.in_sync = has_committed_ && !trouble_ && repair_at_ == kNever, .corrections = corrections_, .trouble = trouble_};
+}
+
+}  // namespace egressd::daemon

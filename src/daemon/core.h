@@ -1,0 +1,79 @@
+// The agent between its edges: what comes in is a Step, what the agent says is done. The loop of agent.h, once.
+//
+// 1. What the agent wants stored is on disk before anything is sent.
+// 2. Nothing is written to the kernel before the agent's first commit: a restart leaves the data path as it was.
+// 3. What somebody else removed is put back within 150 ms of the notification, and a rival that does not give up gets one repair in 150 ms,
+//    not a storm.
+// Called by daemon.cc (the loop) and service.cc (the control socket).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemon/journal.h"
+#include "egressd/agent/agent.h"
+#include "egressd/kernel/kernel.h"
+#include "egressd/net/udp.h"
+
+namespace egressd::daemon {
+
+struct Datapath {
+  bool in_sync = false;
+  std::uint64_t corrections = 0;       // objects put back since start
+  std::optional<Error> trouble;        // why it is not in sync
+};
+
+class Core {
+ public:
+  using Done = std::function<void(const agent::ApplyResult&)>;
+
+  Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal);
+
+  void Feed(const agent::Input& input);
+  // Asks the agent to apply; `done` is called when it has, or has refused.
+  void Apply(std::string text, std::string actor, bool only_if_new, Done done);
+  // Reads the host and tells the agent when it changed.
+  void LookAtHost();
+  // The kernel's notifications, the socket, the timer.
+  void TakeNotifications();
+  void TakeDatagrams();
+  void OnTimer();
+  Time wake_at() const;
+  // Tells the others, and lets go of every egress address.
+  void Leave();
+
+  const agent::Agent& agent() const { return agent_; }
+  kernel::Kernel& kernel() { return kernel_; }
+  const state::Host& host() const { return host_; }
+  Datapath datapath() const;
+  bool has_committed() const { return has_committed_; }
+  int socket_fd() const { return socket_ ? socket_->fd() : -1; }
+
+ private:
+  void Carry(agent::Output output);
+  void Commit(std::uint64_t revision);
+  void Repair();
+  void RecheckConnections();
+
+  agent::Agent agent_;
+  kernel::Kernel kernel_;
+  std::optional<net::UdpSocket> socket_;
+  std::string state_file_;
+  Journal* journal_;
+  state::Host host_;
+  Time agent_wakes_ = kNever;
+  Time repair_at_ = kNever;
+  Time look_at_ = kNever;              // at the host
+  Time last_repair_{};
+  bool has_committed_ = false;
+  std::uint64_t corrections_ = 0;
+  std::optional<Error> trouble_;
+  std::uint64_t next_request_ = 1;
+  std::map<std::uint64_t, Done> requests_;
+};
+
+}  // namespace egressd::daemon

@@ -1,0 +1,263 @@
+#include "daemon/daemon.h"
+
+#include <csignal>
+#include <chrono>
+#include <format>
+#include <random>
+
+#include "daemon/answers.h"
+#include "daemon/exit_codes.h"
+#include "daemon/log.h"
+#include "egressd/control/files.h"
+#include "egressd/yaml/yaml.h"
+
+namespace egressd::daemon {
+
+using control::Json;
+
+namespace {
+
+// A cluster that does not come together must not keep `systemctl start` waiting for ever.
+constexpr Duration kLongestStart = std::chrono::seconds(20);
+
+std::uint64_t WallMilliseconds() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+std::uint64_t Seed() {
+  std::random_device random;
+  return (std::uint64_t{random()} << 32U) | random();
+}
+
+// Text of a policy file → set, for generations of this node and of others alike; so nothing of this host's surroundings goes in.
+std::expected<policy::PolicySet, std::vector<policy::Finding>> ParsePolicy(std::string_view text) {
+  auto parsed = yaml::ParsePolicy(text, "policy");
+  if (!parsed.ok()) return std::unexpected(std::move(parsed.findings));
+  return std::move(parsed.value);
+}
+
+// Which peer had which slot before the restart: table first_table + n has the peer's tunnel address as its default route.
+std::map<IpAddress, Slot> SlotsIn(const state::State& observed, const policy::NodeConfig::Datapath& datapath) {
+  std::map<IpAddress, Slot> out;
+  for (const auto& [key, route] : observed.routes) {
+    if (key.destination.length != 0 || !route.next_hop || key.table <= datapath.first_table) continue;
+    const std::uint32_t number = key.table - datapath.first_table;
+    if (number <= plan::kLastPeerSlot) out[*route.next_hop] = Slot{static_cast<std::uint8_t>(number)};
+  }
+  return out;
+}
+
+// Where gossip listens, unless the node file says so: the node's own address, else every address of the family in which nodes meet.
+Endpoint ListenAddress(const policy::NodeConfig& config, const state::Host& host) {
+  Endpoint out{.port = config.cluster.listen_port};
+  if (config.cluster.listen_address) {
+    out.address = *config.cluster.listen_address;
+  } else if (config.node.address) {
+    out.address = *config.node.address;
+  } else {
+    const bool ipv6 = config.cluster.join.empty() ? host.DefaultRoute(Family::kIpv4) == nullptr && host.DefaultRoute(Family::kIpv6) != nullptr
+                                                  : config.cluster.join.front().address.family() == Family::kIpv6;
+    if (ipv6) out.address = IpAddress::Ipv6(std::array<std::uint8_t, 16>{});
+  }
+  return out;
+}
+
+}  // namespace
+
+Daemon::Daemon(Setup setup, EventLoop loop, Fd lock)
+    : setup_(std::move(setup)), loop_(std::move(loop)), lock_(std::move(lock)), journal_(setup_.config.node.name), started_(EventLoop::Now()) {}
+
+Result<std::unique_ptr<Daemon>> Daemon::Open(Setup setup) {
+  if (auto made = control::MakeDirectory(setup.options.run_directory, 0755); !made) return std::unexpected(std::move(made.error()));
+  if (auto made = control::MakeDirectory(setup.options.state_directory, 0750); !made) return std::unexpected(std::move(made.error()));
+  auto lock = control::LockDirectory(setup.options.run_directory);
+  if (!lock) return std::unexpected(std::move(lock.error()));
+  auto loop = EventLoop::Open();
+  if (!loop) return std::unexpected(std::move(loop.error()));
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(setup), std::move(*loop), std::move(*lock)));
+  if (auto opened = daemon->OpenEdges(); !opened) return std::unexpected(std::move(opened.error()));
+  if (auto opened = daemon->OpenControl(); !opened) return std::unexpected(std::move(opened.error()));
+  if (auto registered = daemon->Register(); !registered) return std::unexpected(std::move(registered.error()));
+  return daemon;
+}
+
+Result<void> Daemon::OpenEdges() {
+  const policy::NodeConfig& config = setup_.config;
+  auto kernel = kernel::Kernel::Open({.tunnel_device = config.tunnel.device,
+                                      .first_table = config.datapath.first_table,
+                                      .last_table = config.datapath.last_table,
+                                      .state_directory = setup_.options.state_directory});
+  if (!kernel) return std::unexpected(std::move(kernel.error()).In("kernel"));
+  auto host = kernel->ReadHost();
+  if (!host) return std::unexpected(std::move(host.error()).In("host"));
+  if (const auto findings = CheckAgainstHost(setup_, *host); policy::HasErrors(findings)) {
+    return Fail(ErrorKind::kInvalid, ToString(findings, setup_.config_text));
+  }
+  auto observed = kernel->Observe();
+  if (!observed) return std::unexpected(std::move(observed.error()).In("kernel"));
+
+  std::optional<net::UdpSocket> socket;
+  if (!setup_.keys.empty()) {
+    auto bound = net::UdpSocket::Bind(ListenAddress(config, *host));
+    if (!bound) return std::unexpected(std::move(bound.error()).In("gossip"));
+    socket = std::move(*bound);
+  }
+  const std::string state_file = setup_.options.state_directory + "/generation";
+  auto stored = control::ReadFile(state_file);
+  if (!stored && stored.error().kind != ErrorKind::kNotFound) return std::unexpected(std::move(stored.error()));
+  agent::Settings settings{.config = config,
+                           .keys = setup_.keys,
+                           .incarnation = WallMilliseconds(),
+                           .seed = Seed(),
+                           .stored = stored ? std::move(*stored) : "",
+                           .slots = SlotsIn(*observed, config.datapath)};
+  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(socket), state_file, journal_);
+
+  auto follower = discover::Follower::Open(config.workloads_directory);
+  if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
+  workloads_.emplace(std::move(*follower));
+  return {};
+}
+
+Result<void> Daemon::OpenControl() {
+  std::optional<std::uint32_t> group;
+  if (const std::string& name = setup_.config.control_group; !name.empty()) {
+    group = control::GroupNumber(name);
+    if (!group) Warn(std::format("control.group: there is no group {}; the control socket keeps the daemon's own", name));
+  }
+  service_.emplace(*core_, journal_, setup_.config,
+                   Service::Edges{.health = [this] { return health(); },
+                                  .reload = [this](std::shared_ptr<control::Call> call) { Reload(call); },
+                                  .applied = [this] { policy_file_trouble_.reset(); }});
+  auto server = control::Server::Open({.path = setup_.options.run_directory + "/control.sock", .group = group},
+                                      [this](std::shared_ptr<control::Call> call) { service_->Serve(std::move(call)); });
+  if (!server) return std::unexpected(std::move(server.error()));
+  server_.emplace(std::move(*server));
+  return {};
+}
+
+Result<void> Daemon::Register() {
+  auto done = loop_.OnReadable(core_->kernel().notification_fd(), [this] { core_->TakeNotifications(); });
+  if (done && core_->socket_fd() >= 0) done = loop_.OnReadable(core_->socket_fd(), [this] { core_->TakeDatagrams(); });
+  if (done) {
+    done = loop_.OnReadable(workloads_->fd(), [this] {
+      for (auto& change : workloads_->Take()) core_->Feed(std::move(change));
+    });
+  }
+  if (done) done = loop_.OnReadable(server_->fd(), [this] { server_->Process(); });
+  if (done) done = loop_.OnSignal(SIGHUP, [this] { Reload(nullptr); });
+  for (const int signal : {SIGTERM, SIGINT}) {
+    if (done) done = loop_.OnSignal(signal, [this] { loop_.Stop(); });
+  }
+  if (done) done = loop_.OnTimer([this] { core_->OnTimer(); });
+  if (done) done = loop_.OnRoundEnd([this] { OnRoundEnd(); });
+  return done;
+}
+
+void Daemon::OnRoundEnd() {
+  server_->Process();  // sends what was answered outside of it
+  loop_.SetTimer(core_->wake_at());
+  if (ready_) return;
+  const bool synced = core_->agent().status().synced;
+  if (!synced && EventLoop::Now() - started_ < kLongestStart) return;
+  ready_ = true;
+  const std::string state = synced ? "synced with its cluster" : "still waiting for its cluster";
+  Info("ready, " + state);
+  NotifySystemd("READY=1\nSTATUS=" + state);
+}
+
+int Daemon::Run() {
+  Info(std::format("egressd {} on {}: cluster {}, {}", EGRESSD_VERSION, setup_.config.node.name, setup_.config.cluster.name,
+                   setup_.keys.empty() ? std::string("of one (no gossip key)") : std::format("{} gossip key(s)", setup_.keys.size())));
+  core_->LookAtHost();
+  for (auto& change : workloads_->Scan()) core_->Feed(std::move(change));
+  ReadPolicyFile([](const agent::ApplyResult*) {});
+  OnRoundEnd();
+  if (auto ended = loop_.Run(); !ended) {
+    Complain(ended.error().message);
+    return kFailed;
+  }
+  NotifySystemd("STOPPING=1\nSTATUS=letting go of the egress addresses");
+  core_->Leave();
+  server_->Process();
+  Info("stopped");
+  return kDone;
+}
+
+void Daemon::ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done) {
+  const std::string path = setup_.config.policy_file;
+  auto text = path.empty() ? Fail(ErrorKind::kNotFound, "") : control::ReadFile(path);
+  if (!text) {
+    policy_file_trouble_.reset();
+    if (text.error().kind != ErrorKind::kNotFound) {
+      policy_file_trouble_ = {.code = "E152", .error = true, .object = path, .text = text.error().message, .hint = "make it readable for the daemon's user"};
+      Complain("policy_file: " + text.error().message);
+    }
+    return done(nullptr);
+  }
+  core_->Apply(*text, "policy_file", true, [this, path, text = *text, done = std::move(done)](const agent::ApplyResult& result) {
+    policy_file_trouble_.reset();
+    agent::ApplyResult located = result;
+    yaml::Locate(located.findings, text, path);
+    const bool invalid = policy::HasErrors(located.findings);
+    if (invalid || located.error) {
+      const std::string what = invalid ? ToString(located.findings, text) : located.error->message;
+      Complain("policy_file was not applied:\n" + what);
+      const auto& first = located.findings;
+      policy_file_trouble_ = {.code = "E153",
+                              .error = true,
+                              .object = path,
+                              .text = invalid ? std::format("line {}: {}", first.front().line, first.front().message) : located.error->message,
+                              .hint = "the former policy stays in force; egressctl validate -f " + path};
+    }
+    done(&located);
+  });
+}
+
+void Daemon::Reload(const std::shared_ptr<control::Call>& call) {
+  NotifyReloading();
+  Info("reloading");
+  std::vector<std::string> notes;
+  node_file_trouble_.reset();
+  auto fresh = ReadSetup(setup_.options);
+  if (!fresh) {
+    Complain("node file: " + ToString(fresh.error()));
+    node_file_trouble_ = {.code = "E154",
+                          .error = true,
+                          .object = setup_.options.config,
+                          .text = fresh.error().findings.empty() ? fresh.error().message : fresh.error().findings.front().message,
+                          .hint = "the daemon runs on with what it read before; egressctl validate --node -f " + setup_.options.config};
+    if (call && !fresh.error().findings.empty()) {
+      call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(fresh.error().findings)}});
+    } else if (call) {
+      call->Fail(control::kRefused, Json::Object{{"message", fresh.error().message}});
+    }
+    NotifySystemd("READY=1\nSTATUS=the node file is invalid: running with the former one");
+    return;
+  }
+  if (fresh->config != setup_.config || fresh->keys != setup_.keys) {
+    notes.emplace_back("the node file or the key changed: restart egressd for it to take effect");
+    node_file_trouble_ = {.code = "W155", .object = setup_.options.config, .text = notes.back(), .hint = "systemctl restart egressd"};
+    Warn(notes.back());
+  }
+  core_->LookAtHost();
+  for (auto& change : workloads_->Scan()) core_->Feed(std::move(change));
+  ReadPolicyFile([this, call, notes](const agent::ApplyResult* result) {
+    NotifySystemd("READY=1\nSTATUS=reloaded");
+    if (!call) return;
+    if (result != nullptr && policy::HasErrors(result->findings)) {
+      return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(result->findings)}});
+    }
+    if (result != nullptr && result->error) return call->Fail(control::kRefused, Json::Object{{"message", result->error->message}});
+    call->Reply(Json::Object{{"generation", core_->agent().status().generation}, {"notes", Json::List(notes)}});
+  });
+}
+
+std::vector<agent::Health> Daemon::health() const {
+  auto out = workloads_->health();
+  if (policy_file_trouble_) out.push_back(*policy_file_trouble_);
+  if (node_file_trouble_) out.push_back(*node_file_trouble_);
+  return out;
+}
+
+}  // namespace egressd::daemon

@@ -1,0 +1,186 @@
+#include "daemon/service.h"
+
+#include <algorithm>
+#include <format>
+#include <set>
+
+#include "daemon/answers.h"
+#include "daemon/log.h"
+#include "egressd/control/files.h"
+#include "egressd/kernel/conntrack.h"
+#include "egressd/yaml/yaml.h"
+
+namespace egressd::daemon {
+
+using control::Json;
+
+namespace {
+
+Json Message(std::string text) { return Json::Object{{"message", std::move(text)}}; }
+
+std::string FileOf(const control::Call& call) {
+  const std::string& file = call.parameters()["file"].text();
+  return file.empty() ? "policy" : file;
+}
+
+std::optional<ConnectionCounts> CountConnections() {
+  ConnectionCounts counts;
+  const auto read = kernel::ForEachConnection([&](const kernel::Connection& connection) {
+    ++counts[static_cast<std::uint16_t>(connection.mark & 0xffffU)];
+  });
+  if (!read) {
+    Warn("connection tracking: " + read.error().message);
+    return std::nullopt;
+  }
+  return counts;
+}
+
+// The source of a flow: an address, "name" or "namespace/name" of a workload (its first address of the destination's family).
+Result<IpAddress> SourceOf(const agent::Agent& agent, const std::string& text, Family family) {
+  if (auto address = IpAddress::Parse(text)) {
+    if (address->family() != family) return Fail(ErrorKind::kInvalid, text + " and the destination are not of one family");
+    return address;
+  }
+  bool known = false;
+  if (agent.selection() != nullptr) {
+    for (const policy::Workload* workload : agent.selection()->Workloads()) {
+      if (workload->name != text && workload->namespace_ + '/' + workload->name != text) continue;
+      known = true;
+      const auto found = std::ranges::find(workload->addresses, family, &IpAddress::family);
+      if (found != workload->addresses.end()) return *found;
+    }
+  }
+  if (known) return Fail(ErrorKind::kNotFound, std::format("workload {} has no {} address", text, ToString(family)));
+  return Fail(ErrorKind::kNotFound, text + " is neither an address nor a known workload");
+}
+
+}  // namespace
+
+const Service::Entry Service::kMethods[] = {{"GetStatus", &Service::GetStatus}, {"Validate", &Service::Validate}, {"Diff", &Service::Diff},
+                                            {"Apply", &Service::Apply},         {"Reload", &Service::Reload},     {"List", &Service::List},
+                                            {"Explain", &Service::Explain},     {"Events", &Service::Events},     {"GetPolicy", &Service::GetPolicy},
+                                            {"Version", &Service::Version}};
+
+Service::Service(Core& core, Journal& journal, policy::NodeConfig config, Edges edges)
+    : core_(&core), journal_(&journal), config_(std::move(config)), edges_(std::move(edges)) {}
+
+void Service::Serve(std::shared_ptr<control::Call> call) {
+  const auto* entry = std::ranges::find_if(kMethods, [&](const Entry& candidate) { return call->method() == candidate.name; });
+  EGRESSD_ASSERT(entry != std::end(kMethods));  // the server knows no other
+  (this->*entry->method)(std::move(call));
+}
+
+policy::Surroundings Service::Surroundings() const {
+  policy::Surroundings out{.tunnel = config_.tunnel};
+  for (const auto& node : core_->agent().status().nodes) {
+    if (!node.address.is_unspecified()) out.node_addresses.push_back(node.address);
+  }
+  for (const auto& device : core_->host().devices) {
+    for (const Prefix& prefix : device.addresses) out.node_addresses.push_back(prefix.address);
+  }
+  for (const auto& route : core_->host().routes) {
+    if (route.destination.length > 0 && route.device != config_.tunnel.device) out.routes.push_back(route.destination);
+  }
+  return out;
+}
+
+void Service::GetStatus(std::shared_ptr<control::Call> call) {
+  const auto connections = call->parameters()["connections"].boolean() ? CountConnections() : std::nullopt;
+  call->Reply(StatusAnswer(*core_, edges_.health(), connections));
+}
+
+void Service::Validate(std::shared_ptr<control::Call> call) {
+  const auto parsed = yaml::ParsePolicy(call->parameters()["text"].text(), FileOf(*call), Surroundings());
+  call->Reply(Json::Object{{"findings", ToJsonList(parsed.findings)}});
+}
+
+void Service::Diff(std::shared_ptr<control::Call> call) {
+  const std::string& text = call->parameters()["text"].text();
+  auto parsed = yaml::ParsePolicy(text, FileOf(*call), Surroundings());
+  if (!parsed.ok()) return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(parsed.findings)}});
+  auto preview = core_->agent().Preview(text);
+  yaml::Locate(preview.findings, text, FileOf(*call));
+  if (policy::HasErrors(preview.findings)) return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(preview.findings)}});
+  if (preview.error) return call->Fail(control::kRefused, Message(preview.error->message));
+
+  std::set<std::string> removed;
+  for (const policy::Change& change : preview.changes) {
+    if (change.kind == policy::ChangeKind::kRemoved) removed.insert(change.object);
+  }
+  std::size_t ending = 0;
+  if (!removed.empty()) {
+    const auto counts = CountConnections();
+    for (const auto& policy : core_->agent().status().policies) {
+      if (!counts || !removed.contains("policy/" + policy.name)) continue;
+      for (const auto& binding : policy.bindings) {
+        if (const auto found = counts->find(binding.id.value); found != counts->end()) ending += found->second;
+      }
+    }
+  }
+  call->Reply(Json::Object{{"generation", preview.generation},
+                           {"findings", ToJsonList(parsed.findings)},
+                           {"changes", ToJsonList(preview.changes)},
+                           {"effects", Json::List(preview.effects)},
+                           {"connections", ending}});
+}
+
+void Service::Apply(std::shared_ptr<control::Call> call) {
+  const std::string text = call->parameters()["text"].text();
+  const std::string file = FileOf(*call);
+  auto parsed = yaml::ParsePolicy(text, file, Surroundings());
+  if (!parsed.ok()) return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(parsed.findings)}});
+  const auto done = [this, call, text, file, warnings = std::move(parsed.findings)](const agent::ApplyResult& result) {
+    auto findings = result.findings;
+    yaml::Locate(findings, text, file);
+    if (policy::HasErrors(findings)) return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(findings)}});
+    if (result.error) return call->Fail(control::kRefused, Message(result.error->message));
+    edges_.applied();
+    call->Reply(Json::Object{{"generation", result.generation},
+                             {"findings", ToJsonList(warnings)},
+                             {"changes", ToJsonList(result.changes)},
+                             {"effects", Json::List(result.effects)}});
+  };
+  core_->Apply(text, control::UserName(call->user()), false, done);
+}
+
+void Service::Reload(std::shared_ptr<control::Call> call) { edges_.reload(std::move(call)); }
+
+void Service::List(std::shared_ptr<control::Call> call) {
+  const std::string& kind = call->parameters()["kind"].text();
+  const std::string& name = call->parameters()["name"].text();
+  const auto connections = kind == "policies" ? CountConnections() : std::nullopt;
+  auto answer = ListAnswer(*core_, kind, name, connections);
+  if (!answer) return call->Fail(control::kBadArgument, Message(std::format("unknown kind '{}': nodes, gateways, policies, ips, workloads", kind)));
+  if (!name.empty() && (*answer)["items"].items().empty()) {
+    return call->Fail(control::kNoSuchObject, Message(std::format("there is no '{}' among the {}", name, kind)));
+  }
+  call->Reply(*answer);
+}
+
+void Service::Explain(std::shared_ptr<control::Call> call) {
+  const Json& parameters = call->parameters();
+  const auto destination = IpAddress::Parse(parameters["destination"].text());
+  if (!destination) return call->Fail(control::kBadArgument, Message("destination: " + destination.error().message));
+  const auto source = SourceOf(core_->agent(), parameters["source"].text(), destination->family());
+  if (!source) {
+    return call->Fail(source.error().kind == ErrorKind::kNotFound ? control::kNoSuchObject : control::kBadArgument, Message(source.error().message));
+  }
+  const std::int64_t protocol = parameters["protocol"].is_null() ? 6 : parameters["protocol"].integer();
+  const std::int64_t port = parameters["port"].integer();
+  if (protocol < 0 || protocol > 255 || port < 0 || port > 65535) return call->Fail(control::kBadArgument, Message("no such protocol or port"));
+  call->Reply(ExplainAnswer(*core_, {.source = *source,
+                                     .interface = parameters["interface"].text(),
+                                     .destination = *destination,
+                                     .protocol = static_cast<std::uint8_t>(protocol),
+                                     .port = static_cast<std::uint16_t>(port)}));
+}
+
+void Service::Events(std::shared_ptr<control::Call> call) { journal_->Serve(std::move(call)); }
+
+void Service::GetPolicy(std::shared_ptr<control::Call> call) {
+  call->Reply(Json::Object{{"generation", core_->agent().status().generation}, {"text", core_->agent().policy_text()}});
+}
+
+void Service::Version(std::shared_ptr<control::Call> call) { call->Reply(Json::Object{{"version", EGRESSD_VERSION}}); }
+
+}  // namespace egressd::daemon

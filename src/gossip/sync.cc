@@ -1,0 +1,40 @@
+#include "egressd/gossip/sync.h"
+
+#include <algorithm>
+
+namespace egressd::gossip {
+
+void Sync::Answered(const Endpoint& from, const Digest& digest) {
+  if (complete_) return;
+  if (contacts_.contains(from)) answered_.insert(from);
+  up_to_date_answered_ = up_to_date_answered_ || digest.synced;
+  for (const Digest::Entry& entry : digest.entries) {
+    if (entry.verdict == Verdict::kLeft) continue;
+    Stamp& stamp = required_[entry.name];
+    stamp = std::max(stamp, entry.stamp);
+  }
+}
+
+bool Sync::Arrived(const Known& known) const {
+  return std::ranges::all_of(required_, [&](const auto& entry) { return known(entry.first) >= entry.second; });
+}
+
+bool Sync::Complete(Time now, const Known& known) {
+  if (complete_ || !begun_) return complete_;
+  const Duration waited = now - *begun_;
+  const bool heard = up_to_date_answered_ || !answered_.empty();
+  complete_ = contacts_.empty() || waited >= timing_.sync_limit || (!heard && waited >= timing_.sync_silence) ||
+              (up_to_date_answered_ && Arrived(known)) ||
+              (answered_.size() == contacts_.size() && waited >= timing_.sync_cold_start && Arrived(known));
+  return complete_;
+}
+
+Time Sync::NextTimer(Time now) const {
+  if (complete_ || !begun_) return kNever;
+  for (const Duration wait : {timing_.sync_cold_start, timing_.sync_silence, timing_.sync_limit}) {
+    if (*begun_ + wait > now) return *begun_ + wait;
+  }
+  return now;
+}
+
+}  // namespace egressd::gossip

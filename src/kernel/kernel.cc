@@ -1,0 +1,273 @@
+#include "egressd/kernel/kernel.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "egressd/base/fd.h"
+#include "kernel/commit.h"
+#include "kernel/drift.h"
+#include "kernel/nft.h"
+#include "kernel/observe.h"
+#include "kernel/route_socket.h"
+#include "kernel/sysctl.h"
+
+namespace egressd::kernel {
+namespace {
+
+using state::Step;
+using state::Transaction;
+
+constexpr int kRounds = 5;
+
+enum class OnError { kStop, kGoOn };
+enum class Outcome { kDone, kAgain };  // kAgain: what is in force must be observed anew before the rest
+
+bool IsLink(const Step& step) { return std::holds_alternative<state::Link>(step.object); }
+
+// The kernel forgets default routes learned from router advertisements when forwarding is switched on, unless accept_ra was 2 before.
+bool GoesFirst(const Step& step) {
+  const auto* const sysctl = std::get_if<state::Sysctl>(&step.object);
+  return sysctl != nullptr && sysctl->key.path.ends_with("/accept_ra");
+}
+
+Result<Fd> WaitForBoth(int first, int second) {
+  Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  for (const int fd : {first, second}) {
+    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+    if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0) return std::unexpected(SystemError("wait for notifications", errno));
+  }
+  return epoll;
+}
+
+}  // namespace
+
+struct Kernel::Body {
+  Settings settings;
+  RouteListener listener;
+  RouteSocket socket;
+  Nft nft;
+  Sysctls sysctls;
+  Fd epoll;
+  Committer committer{socket, sysctls};
+  Devices devices;
+  std::optional<state::State> believed;  // what is in force; unset = not known
+  std::set<std::string> sysctl_paths;    // those of the last desired state
+  Dirt pending;                          // taken from the sockets, not yet told
+
+  void Absorb();
+  Result<void> Observe();
+  Result<Outcome> Carry(const Transaction& transaction, OnError on_error, Transaction& done);
+  Result<Outcome> CarryLinks(const std::vector<Step>& build, OnError on_error, std::vector<Step>& done);
+  Result<void> CarrySteps(const std::vector<Step>& steps, OnError on_error, std::vector<Step>& done);
+  Result<void> CutOver(const std::vector<Step>& steps, std::vector<Step>& done);
+  void Undo(const state::State& before);
+};
+
+// Takes what waits, judges it against what is believed to be in force, and stops believing where it must.
+void Kernel::Body::Absorb() {
+  Drift drift(settings.tunnel_device, devices);
+  const bool complete = listener.Take([&](const nlmsghdr& message) { drift.Add(message); });
+  Dirt dirt = drift.Judge(believed ? &*believed : nullptr);
+  if (!complete) dirt = {.ours = true, .host = true};
+  if (nft.TakeNotifications().ours) dirt.ours = true;
+  if (dirt.ours) believed.reset();
+  pending.ours = pending.ours || dirt.ours;
+  pending.host = pending.host || dirt.host;
+}
+
+Result<void> Kernel::Body::Observe() {
+  // Whatever is waiting now is part of what is about to be read; only the host has to hear of it.
+  const bool was_ours = pending.ours;
+  Absorb();
+  pending.ours = was_ours;
+  believed.reset();
+  state::State state;
+  if (auto done = ObserveRoutes(socket, settings.tunnel_device, devices, state); !done) return done;
+  if (auto done = nft.Observe(state); !done) return done;
+  state.sysctls = sysctls.Observe(sysctl_paths);
+  believed = std::move(state);
+  return {};
+}
+
+Result<void> Kernel::Body::CarrySteps(const std::vector<Step>& steps, OnError on_error, std::vector<Step>& done) {
+  Result<void> result;
+  for (const Step& step : steps) {
+    auto ran = committer.Run(step, *believed);
+    if (ran) {
+      state::Apply(step, *believed);
+      done.push_back(step);
+    } else {
+      if (result) result = std::move(ran);
+      if (on_error == OnError::kStop) break;
+    }
+  }
+  return result;
+}
+
+Result<Outcome> Kernel::Body::CarryLinks(const std::vector<Step>& build, OnError on_error, std::vector<Step>& done) {
+  std::vector<Step> links;
+  std::ranges::copy_if(build, std::back_inserter(links), IsLink);
+  if (links.empty()) return Outcome::kDone;
+  if (auto carried = CarrySteps(links, on_error, done); !carried) return std::unexpected(carried.error());
+  believed.reset();  // what depended on the device went with it, and its going up is announced in several messages
+  return Outcome::kAgain;
+}
+
+Result<void> Kernel::Body::CutOver(const std::vector<Step>& steps, std::vector<Step>& done) {
+  if (steps.empty()) return {};
+  if (auto committed = nft.Commit(steps); !committed) return committed;
+  for (const Step& step : steps) state::Apply(step, *believed);
+  done.insert(done.end(), steps.begin(), steps.end());
+  return {};
+}
+
+Result<Outcome> Kernel::Body::Carry(const Transaction& transaction, OnError on_error, Transaction& done) {
+  std::optional<Error> first;
+  const auto failed = [&](const Result<void>& result) {
+    if (!result && !first) first = result.error();
+    return first && on_error == OnError::kStop;
+  };
+  if (failed(CarrySteps(transaction.release, on_error, done.release))) return std::unexpected(*first);
+  auto links = CarryLinks(transaction.build, on_error, done.build);
+  if (!links || *links == Outcome::kAgain) return links;
+  std::vector<Step> build = transaction.build;
+  std::ranges::stable_partition(build, GoesFirst);
+  if (failed(CarrySteps(build, on_error, done.build))) return std::unexpected(*first);
+  const auto cut_over = CutOver(transaction.cut_over, done.cut_over);
+  if (!cut_over && cut_over.error().kind == ErrorKind::kStale) {
+    believed.reset();
+    return Outcome::kAgain;
+  }
+  if (failed(cut_over)) return std::unexpected(*first);
+  if (failed(CarrySteps(transaction.take, on_error, done.take))) return std::unexpected(*first);
+  if (failed(CarrySteps(transaction.clean, on_error, done.clean))) return std::unexpected(*first);
+  if (first) return std::unexpected(*first);
+  return Outcome::kDone;
+}
+
+void Kernel::Body::Undo(const state::State& before) {
+  for (int round = 0; round < kRounds; ++round) {
+    if (!believed && !Observe()) break;
+    Transaction done;
+    const auto outcome = Carry(state::Diff(*believed, before), OnError::kGoOn, done);
+    if (!outcome || *outcome == Outcome::kDone) break;
+  }
+}
+
+Kernel::Kernel(std::unique_ptr<Body> body) : body_(std::move(body)) {}
+Kernel::Kernel(Kernel&&) noexcept = default;
+Kernel& Kernel::operator=(Kernel&&) noexcept = default;
+Kernel::~Kernel() = default;
+
+Result<Kernel> Kernel::Open(Settings settings) {
+  auto listener = RouteListener::Open();
+  if (!listener) return std::unexpected(listener.error());
+  auto nft = Nft::Open();
+  if (!nft) return std::unexpected(nft.error());
+  auto socket = RouteSocket::Open();
+  if (!socket) return std::unexpected(socket.error());
+  auto sysctls = Sysctls::Open(settings.state_directory, settings.tunnel_device);
+  if (!sysctls) return std::unexpected(sysctls.error());
+  auto epoll = WaitForBoth(listener->fd(), nft->notification_fd());
+  if (!epoll) return std::unexpected(epoll.error());
+  return Kernel(std::unique_ptr<Body>(new Body{.settings = std::move(settings),
+                                               .listener = std::move(*listener),
+                                               .socket = std::move(*socket),
+                                               .nft = std::move(*nft),
+                                               .sysctls = std::move(*sysctls),
+                                               .epoll = std::move(*epoll)}));
+}
+
+Result<state::State> Kernel::Observe() {
+  if (auto done = body_->Observe(); !done) return std::unexpected(std::move(done.error()).In("observe"));
+  return *body_->believed;
+}
+
+Result<state::Host> Kernel::ReadHost() {
+  body_->Absorb();  // the names of devices are about to be read, so what waits is judged with the old ones
+  return kernel::ReadHost(body_->socket, body_->settings.tunnel_device, body_->devices);
+}
+
+Result<Transaction> Kernel::Reconcile(const state::State& desired) {
+  Body& body = *body_;
+  body.Absorb();
+  body.sysctl_paths.clear();
+  for (const auto& [key, sysctl] : desired.sysctls) body.sysctl_paths.insert(key.path);
+  Transaction done;
+  std::optional<state::State> before;  // kept only where more than one atomic batch may have to be undone
+  Result<Outcome> outcome = Outcome::kAgain;
+  for (int round = 0; round < kRounds && outcome && *outcome == Outcome::kAgain; ++round) {
+    if (!body.believed) {
+      if (auto observed = body.Observe(); !observed) {
+        if (observed.error().kind == ErrorKind::kStale) continue;
+        outcome = std::unexpected(std::move(observed.error()).In("observe"));
+        break;
+      }
+    }
+    body.believed->sysctls = body.sysctls.Observe(body.sysctl_paths);
+    const Transaction transaction = state::Diff(*body.believed, desired);
+    if (transaction.empty()) return done;
+    if (!before && transaction.size() != transaction.cut_over.size()) before = *body.believed;
+    outcome = body.Carry(transaction, OnError::kStop, done);
+  }
+  if (outcome && *outcome == Outcome::kDone) return done;
+  if (before) body.Undo(*before);
+  body.believed.reset();
+  const bool was_ours = body.pending.ours;
+  body.Absorb();  // the echo of what was tried and undone must not wake anybody
+  body.pending.ours = was_ours;
+  if (!outcome) return std::unexpected(outcome.error());
+  return Fail(ErrorKind::kStale, "somebody else keeps changing the kernel's tables");
+}
+
+int Kernel::notification_fd() const { return body_->epoll.get(); }
+
+Kernel::Dirt Kernel::TakeNotifications() {
+  body_->Absorb();
+  return std::exchange(body_->pending, {});
+}
+
+std::uint64_t Kernel::CounterPackets(const std::string& counter) { return body_->nft.CounterPackets(counter); }
+
+Result<Transaction> Kernel::Cleanup() {
+  Body& body = *body_;
+  body.sysctl_paths.clear();
+  Transaction done;
+  for (int round = 0; round < kRounds; ++round) {
+    if (auto observed = body.Observe(); !observed) return std::unexpected(std::move(observed.error()).In("observe"));
+    auto outcome = body.Carry(state::Diff(*body.believed, {}), OnError::kGoOn, done);
+    if (!outcome) return std::unexpected(std::move(outcome.error()).In("clean up"));
+    if (*outcome == Outcome::kDone) return done;
+  }
+  return Fail(ErrorKind::kStale, "somebody else keeps changing the kernel's tables");
+}
+
+Result<Transaction> Kernel::ReleaseEgressAddresses() {
+  Body& body = *body_;
+  body.Absorb();
+  state::State found;
+  auto observed = ObserveEgressAddresses(body.socket, body.settings.tunnel_device, body.devices, found);
+  if (!observed) return std::unexpected(std::move(observed.error()).In("observe"));
+  Transaction done;
+  std::optional<Error> first;
+  for (const auto& [key, address] : found.egress_addresses) {
+    const Step step{state::Operation::kRemove, address};
+    if (auto ran = body.committer.Run(step, found); ran) {
+      done.release.push_back(step);
+    } else if (!first) {
+      first = std::move(ran.error());
+    }
+  }
+  body.believed.reset();
+  if (first) return std::unexpected(std::move(*first));
+  return done;
+}
+
+}  // namespace egressd::kernel

@@ -1,0 +1,21 @@
+// Reading rtnetlink: everything of ours, and the host around it.
+#pragma once
+
+#include <string>
+
+#include "egressd/base/error.h"
+#include "egressd/state/host.h"
+#include "egressd/state/state.h"
+#include "kernel/route_socket.h"
+#include "kernel/seen.h"
+
+namespace egressd::kernel {
+
+// Fills links, addresses, neighbours, fdb, routes, rules and egress addresses, and `devices` anew.
+Result<void> ObserveRoutes(RouteSocket& socket, const std::string& tunnel_device, Devices& devices, state::State& into);
+// Only the egress addresses (and `devices`).
+Result<void> ObserveEgressAddresses(RouteSocket& socket, const std::string& tunnel_device, Devices& devices, state::State& into);
+// Also fills `devices` anew.
+Result<state::Host> ReadHost(RouteSocket& socket, const std::string& tunnel_device, Devices& devices);
+
+}  // namespace egressd::kernel

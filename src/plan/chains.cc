@@ -1,0 +1,198 @@
+#include "plan/chains.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "plan/rule.h"
+
+namespace egressd::plan {
+namespace {
+
+using state::kCtStateInvalid;
+using state::kCtStateNew;
+using state::kCtStateUntracked;
+using state::NftHook;
+using state::NftRule;
+using Rules = std::vector<NftRule>;
+
+constexpr Family kBoth[] = {Family::kIpv4, Family::kIpv6};
+constexpr std::uint8_t kIcmp = 1, kIcmpv6 = 58;
+constexpr std::uint16_t kTcpHeadersIpv4Bytes = 40, kTcpHeadersIpv6Bytes = 60;
+constexpr std::uint32_t kNoConntrack = kCtStateInvalid | kCtStateUntracked;
+
+// Priorities of linux/netfilter_ipv4.h.
+constexpr std::int32_t kRaw = -300, kMangle = -150, kBeforeFilter = -10, kBeforeSrcnat = 90, kLast = 300;
+
+void PutBaseChain(state::State& state, std::string_view name, NftHook hook, Rules rules) {
+  state::Put(state.chains, state::NftChain{.key = {.name = std::string(name)}, .hook = hook, .rules = std::move(rules)});
+}
+
+// The outer packets: not tracked, known peers only, without the marks of the packet inside.
+void PutOuter(const Facts& facts, state::State& state) {
+  const std::uint16_t port = facts.tunnel().port;
+  Rules in, out, refuse;
+  for (const Family family : kBoth) {
+    const std::string peers = PerFamily(stem::kPeers, family);
+    in.push_back(Words().UdpPort(port).SourceIn(family, peers).Notrack().Accept());
+    out.push_back(Words().UdpPort(port).DestinationIn(family, peers).SetPacketMark(0).Notrack().Accept());
+    refuse.push_back(Words().UdpPort(port).SourceNotIn(family, peers).Drop(counter::kNotAPeer));
+  }
+  PutBaseChain(state, chain::kRawPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kRaw}, std::move(in));
+  PutBaseChain(state, chain::kRawOutput, {.point = NftHook::Point::kOutput, .priority = kRaw}, std::move(out));
+  PutBaseChain(state, chain::kRawInput, {.point = NftHook::Point::kInput, .priority = kRaw}, std::move(refuse));
+}
+
+// Which traffic is ours, and what was decided about it.
+void PutEntrances(const Facts& facts, state::State& state) {
+  PutBaseChain(state, chain::kPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kMangle},
+               {Words().From(facts.tunnel().device).Goto(chain::kFromTunnel), Words().ConnectionIs(Direction::kReply).Return(),
+                Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore), Words().Goto(chain::kClassify)});
+
+  // The host's own processes: only those that use a workload's address. A changed mark makes the kernel route again.
+  Rules own{Words().ConnectionIs(Direction::kReply).Return(),
+            Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore)};
+  for (const Family family : kBoth) {
+    own.push_back(Words().SetConnectionMarkBySource(family, PerFamily(stem::kSource, family)).Goto(chain::kDispatchOwn));
+  }
+  PutBaseChain(state, chain::kOutput, {.type = NftHook::Type::kRoute, .point = NftHook::Point::kOutput, .priority = kMangle}, std::move(own));
+
+  PutChain(state, chain::kDecidedBefore,
+           {Words().ConnectionMark(kIdMask, kDirectMark).Return(), Words().SetPacketMarkByConnectionId(set::kNextHop).Return(),
+            Words().Goto(chain::kNoGateway)});
+}
+
+void PutClassify(const Facts& facts, state::State& state) {
+  Rules classify, own;
+  for (const Family family : kBoth) {
+    classify.push_back(Words().SetConnectionMarkBySource(family, PerFamily(stem::kSource, family)).Goto(chain::kDispatch));
+  }
+  // Networks and devices select what the host forwards, not what it receives itself.
+  for (const Family family : kBoth) classify.push_back(Words().DestinationIn(family, PerFamily(stem::kLocal, family)).Return());
+  for (const Family family : kBoth) {
+    classify.push_back(Words().SetConnectionMarkBySource(family, PerFamily(stem::kNetwork, family)).Goto(chain::kDispatch));
+  }
+  for (const Family family : kBoth) {
+    if (facts.inputs.selection == nullptr || facts.inputs.selection->other(family) == nullptr) continue;
+    classify.push_back(Words().Is(family).Goto(PerFamily(stem::kOther, family)));
+  }
+  PutChain(state, chain::kClassify, std::move(classify));
+
+  // What the host says to itself and to the other nodes never takes the tunnel that it would be about.
+  for (const Family family : kBoth) {
+    own.push_back(Words().DestinationIn(family, PerFamily(stem::kLocal, family)).Goto(chain::kDirect));
+    own.push_back(Words().DestinationIn(family, PerFamily(stem::kPeers, family)).Goto(chain::kDirect));
+  }
+  own.push_back(Words().Goto(chain::kDispatch));
+  PutChain(state, chain::kDispatchOwn, std::move(own));
+
+  // Loading the connection mark ends a rule for packets without a connection: they reach the last one.
+  Rules dispatch{Words().ConnectionMark(kClassBit, kClassBit).VerdictByConnectionMark(set::kClasses)};
+  for (const Family family : kBoth) dispatch.push_back(Words().DestinationIn(family, PerFamily(stem::kInternal, family)).Goto(chain::kDirect));
+  dispatch.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kSteer));
+  dispatch.push_back(Words().Goto(chain::kUntracked));
+  PutChain(state, chain::kDispatch, std::move(dispatch));
+}
+
+void PutVerdicts(state::State& state) {
+  PutChain(state, chain::kSteer,
+           {Words().SetPacketMarkByConnectionId(set::kNextHop).Return(), Words().ConnectionIdIn(set::kWithoutGateway).Goto(chain::kDirect),
+            Words().Goto(chain::kNoGateway)});
+  PutChain(state, chain::kDirect, {Words().SetConnectionMark(kDecidedDirect).Return()});
+
+  Rules no_gateway{Words().ConnectionState(kNoConntrack).Goto(chain::kUntracked)};
+  for (const Family family : kBoth) no_gateway.push_back(Words().DestinationIn(family, PerFamily(stem::kLocal, family)).Return());
+  no_gateway.push_back(Words().Drop(counter::kNoGateway));
+  PutChain(state, chain::kNoGateway, std::move(no_gateway));
+
+  // Packets of a selected source that belong to no connection could not be translated: what would leave the networks here is dropped.
+  Rules untracked{Words().Icmpv6OfTheLink().Return()};
+  for (const Family family : kBoth) {
+    untracked.push_back(Words().DestinationIn(family, PerFamily(stem::kInternal, family)).Return());
+    untracked.push_back(Words().DestinationIn(family, PerFamily(stem::kLocal, family)).Return());
+  }
+  untracked.push_back(Words().Drop(counter::kUntracked));
+  PutChain(state, chain::kUntracked, std::move(untracked));
+}
+
+// The gateway's entrance. The kernel has put the id of the VXLAN header into the packet mark.
+void PutFromTunnel(const Facts& facts, state::State& state) {
+  Rules rules{Words().ConnectionState(kNoConntrack).Drop(),
+              // Back on the source node. Only the reverse-path filter reads this mark (routing.cc).
+              Words().ConnectionIs(Direction::kReply).SetPacketMark(facts.marks.Of(kReplySlot)).Return()};
+  for (const Prefix& network : {facts.tunnel().ipv4, facts.tunnel().ipv6}) {
+    rules.push_back(Words().DestinationIn(network).SetPacketMark(0).Return());
+  }
+  // In every packet, not only the first: what the source node says now decides, and `leave` compares it with the translation.
+  rules.push_back(Words().SetConnectionMarkFromPacketId(kDecided).Done());
+  rules.push_back(Words().SetPacketMarkByConnectionId(set::kHeld).Return());
+  rules.push_back(Words().Drop(counter::kNotHeld));
+  PutChain(state, chain::kFromTunnel, std::move(rules));
+}
+
+void PutNat(const Facts& facts, state::State& state) {
+  Rules rules{Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return(),
+              Words().To(facts.tunnel().device).SnatTo(facts.inputs.self.ipv4), Words().To(facts.tunnel().device).SnatTo(facts.inputs.self.ipv6)};
+  for (const Family family : kBoth) rules.push_back(Words().SnatByConnectionId(family, PerFamily(stem::kSnat, family)));
+  PutBaseChain(state, chain::kNat, {.type = NftHook::Type::kNat, .point = NftHook::Point::kPostrouting, .priority = kBeforeSrcnat},
+               std::move(rules));
+}
+
+// The last line of defence, behind everybody's translation: what leaves has the address that belongs to its id, or does not leave.
+void PutLeave(const Facts& facts, state::State& state) {
+  Rules leave{Words().To(facts.tunnel().device).Goto(chain::kLeaveTunnel), Words().ConnectionIs(Direction::kReply).Return(),
+              Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return()};
+  for (const Family family : kBoth) {
+    leave.push_back(Words().ConnectionIdAndSourceNotIn(family, PerFamily(stem::kSources, family)).Drop(counter::kWrongSource));
+  }
+  PutBaseChain(state, chain::kLeave, {.point = NftHook::Point::kPostrouting, .priority = kLast}, std::move(leave));
+
+  const auto ClampTo = [&](std::uint16_t headers_bytes) {
+    return static_cast<std::uint16_t>(facts.mtu_bytes - std::min<std::uint32_t>(headers_bytes, facts.mtu_bytes));
+  };
+  const IpAddress addresses[] = {facts.inputs.self.ipv4, facts.inputs.self.ipv6};
+  Rules tunnel{Words().Is(Family::kIpv4).TcpSyn().ClampMss(ClampTo(kTcpHeadersIpv4Bytes)).Done(),
+               Words().Is(Family::kIpv6).TcpSyn().ClampMss(ClampTo(kTcpHeadersIpv6Bytes)).Done(),
+               Words().ConnectionIs(Direction::kReply).SetPacketMark(0).Return(),
+               // Multicast listener reports and the like of the device itself; a gateway drops what has no connection.
+               Words().ConnectionState(kNoConntrack).SetPacketMark(0).Return()};
+  for (const IpAddress& own : addresses) tunnel.push_back(Words().SourceIsNot(own).Drop(counter::kWrongSource));
+  tunnel.push_back(Words().ConnectionMark(kDecidedMask, kDecided).SetPacketMarkToConnectionId().Return());
+  tunnel.push_back(Words().SetPacketMark(0).Done());
+  PutChain(state, chain::kLeaveTunnel, std::move(tunnel));
+}
+
+void PutForwardAndInput(const Facts& facts, state::State& state) {
+  const std::string& device = facts.tunnel().device;
+  PutBaseChain(state, chain::kForward, {.point = NftHook::Point::kForward, .priority = kMangle},
+               {Words().From(device).To(device).Drop(counter::kHairpin),
+                Words().From(device).PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()});
+  // A segment for an egress IP without a connection: after a takeover its owner may still come back; a reset would end it.
+  Rules input;
+  for (const Family family : kBoth) {
+    input.push_back(Words()
+                        .DestinationIn(family, PerFamily(stem::kEgress, family))
+                        .NotProtocol(family == Family::kIpv4 ? kIcmp : kIcmpv6)
+                        .ConnectionState(kCtStateNew | kCtStateInvalid)
+                        .Drop(counter::kUnexpected));
+  }
+  PutBaseChain(state, chain::kInput, {.point = NftHook::Point::kInput, .priority = kBeforeFilter}, std::move(input));
+}
+
+}  // namespace
+
+void PutChain(state::State& state, std::string_view name, Rules rules) {
+  state::Put(state.chains, state::NftChain{.key = {.name = std::string(name)}, .rules = std::move(rules)});
+}
+
+void PutSkeletonChains(const Facts& facts, state::State& state) {
+  PutOuter(facts, state);
+  PutEntrances(facts, state);
+  PutClassify(facts, state);
+  PutVerdicts(state);
+  PutFromTunnel(facts, state);
+  PutNat(facts, state);
+  PutLeave(facts, state);
+  PutForwardAndInput(facts, state);
+}
+
+}  // namespace egressd::plan

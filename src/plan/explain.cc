@@ -1,0 +1,170 @@
+#include "egressd/plan/explain.h"
+
+#include <algorithm>
+#include <format>
+
+#include "plan/classes.h"
+#include "plan/facts.h"
+
+namespace egressd::plan {
+namespace {
+
+using policy::Action;
+using policy::Policy;
+
+std::string_view Text(Action action) {
+  switch (action) {
+    case Action::kSnat: return "snat";
+    case Action::kDirect: return "direct";
+    case Action::kDrop: return "drop";
+  }
+  return "snat";
+}
+
+std::string PolicyText(const Policy& policy) { return std::format("{} (priority {})", policy.name, policy.priority); }
+
+// Where the kernel looks the source up: an exact address, a network, or the devices alone.
+std::string SourceSet(const policy::Selection& selection, const IpAddress& source) {
+  const Family family = source.family();
+  if (selection.exact().contains(source)) return "map " + PerFamily(stem::kSource, family);
+  for (const policy::Selection::Network& network : selection.networks()) {
+    if (network.range.Contains(source)) return "map " + PerFamily(stem::kNetwork, family);
+  }
+  return "chain " + PerFamily(stem::kOther, family);
+}
+
+class Story {
+ public:
+  Story(const Facts& facts, const policy::Flow& flow, const std::string& self_name) : facts_(facts), flow_(flow), self_(self_name) {}
+
+  Explanation Tell() {
+    out_.action = "none";
+    if (facts_.inputs.selection == nullptr) {
+      Line("no policy set is in force: the packet goes out as without egressd");
+      return std::move(out_);
+    }
+    const policy::Selection& selection = *facts_.inputs.selection;
+    const policy::InternalNetworks internal = InternalOf(facts_.inputs);
+    const Policy* chosen = policy::Select(selection, internal, flow_);
+    Reject(chosen, internal);
+    const policy::SourceClass* source_class = selection.ClassOf(flow_.source);
+    if (chosen == nullptr) {
+      Line(source_class == nullptr ? "no policy selects the source: the packet goes out as without egressd"
+                                   : "no policy that selects the source is about this destination: the packet goes out as without egressd");
+      return std::move(out_);
+    }
+    out_.policy = chosen->name;
+    out_.action = Text(chosen->action);
+    std::string decided = std::format("{} {} decides: {}", SourceSet(selection, flow_.source), flow_.source.ToString(), PolicyText(*chosen));
+    if (!SimpleMark(facts_, *source_class) && !SourceSet(selection, flow_.source).starts_with("chain")) {
+      decided += " in chain " + ClassChain(source_class->key);
+    }
+    Line(decided);
+    if (chosen->action == Action::kDirect) Line("goes out directly, as without egressd");
+    if (chosen->action == Action::kDrop) Line(std::format("dropped (counter {})", counter::kPolicyDrop));
+    if (chosen->action == Action::kSnat) Translate(*chosen);
+    return std::move(out_);
+  }
+
+ private:
+  void Line(std::string_view text) { out_.path.push_back(std::format("{}  {}", self_, text)); }
+
+  void Reject(const Policy* chosen, const policy::InternalNetworks& internal) {
+    const policy::Selection& selection = *facts_.inputs.selection;
+    const policy::Workload* workload = selection.WorkloadAt(flow_.source);
+    bool decided = false;
+    for (const Policy* policy : policy::InOrder(selection.set())) {
+      if (policy == chosen) {
+        decided = true;
+        continue;
+      }
+      std::optional<std::string> reason = policy::WhyNot(*policy, flow_.source, workload, flow_.interface);
+      if (!reason) reason = policy::WhyNotDestination(selection.set(), *policy, internal, flow_);
+      if (!reason && decided) reason = "already decided by " + PolicyText(*chosen);
+      out_.rejected.push_back({.policy = policy->name, .reason = reason.value_or("not known to this node yet")});
+    }
+  }
+
+  void WithoutGateway(const Policy& policy, std::string_view why) {
+    if (policy.on_no_gateway == policy::OnNoGateway::kDirect) {
+      Line(std::format("{}: goes out directly (on_no_gateway: direct)", why));
+    } else {
+      Line(std::format("{}: dropped (counter {})", why, counter::kNoGateway));
+    }
+  }
+
+  void Translate(const Policy& policy) {
+    const policy::Gateway* gateway = policy::GatewayOf(*facts_.set, policy);
+    if (gateway != nullptr) out_.gateway = gateway->name;
+    const policy::Binding* binding = facts_.BindingOf(policy.name, flow_.source.family());
+    if (binding == nullptr) {
+      WithoutGateway(policy, std::format("no {} egress IP", ToString(flow_.source.family())));
+      return;
+    }
+    out_.id = binding->id;
+    out_.egress_ip = binding->egress_ip;
+    const std::optional<std::uint32_t> mark = facts_.NextHopMark(binding->id);
+    if (!mark) {
+      WithoutGateway(policy, "no gateway");
+      return;
+    }
+    const Carrier& carrier = facts_.inputs.carriers.at(binding->id);
+    if (carrier.kind == Carrier::Kind::kSelf) {
+      out_.node = self_;
+      const Held& held = *facts_.HeldAs(binding->id);
+      out_.egress_ip = held.address;
+      LeaveHere(held, *mark);
+    } else {
+      out_.node = carrier.peer;
+      ThroughTunnel(*binding, *mark);
+    }
+  }
+
+  void LeaveHere(const Held& held, std::uint32_t mark) {
+    const state::HostRoute* main = facts_.inputs.host->DefaultRoute(held.family);
+    const std::optional<IpAddress> next_hop = held.uplink.slot != 0 ? held.uplink.next_hop : main != nullptr ? main->next_hop : std::nullopt;
+    std::string way = std::format("egress id {}, mark {:#010x}", held.id.value, mark);
+    if (held.uplink.slot != 0) way += std::format(", rule {}, table {}", Priority(), facts_.TableOf(held.uplink.slot));
+    way += std::format(", dev {}", held.uplink.device);
+    if (next_hop) way += " via " + next_hop->ToString();
+    Line(way);
+    Line(std::format("source becomes {} (map {})", held.address.ToString(), PerFamily(stem::kSnat, held.family)));
+    Sees(held.address.ToString());
+  }
+
+  void ThroughTunnel(const policy::Binding& binding, std::uint32_t mark) {
+    const Peer& peer = *std::ranges::find(facts_.inputs.peers, out_.node, &Peer::name);
+    const std::uint8_t slot = facts_.inputs.slots.at(peer.name).value;
+    const bool ipv4 = binding.family == Family::kIpv4;
+    const std::string& device = facts_.tunnel().device;
+    Line(std::format("egress id {}, map {}, mark {:#010x}, rule {}, table {}, dev {} via {}", binding.id.value, set::kNextHop, mark, Priority(),
+                     facts_.TableOf(slot), device, (ipv4 ? peer.identity.ipv4 : peer.identity.ipv6).ToString()));
+    const IpAddress& own = ipv4 ? facts_.inputs.self.ipv4 : facts_.inputs.self.ipv6;
+    Line(std::format("source becomes {}, {} sends it to {} ({})", own.ToString(), device, peer.name, peer.underlay.ToString()));
+    const std::string address = binding.egress_ip ? binding.egress_ip->ToString() : std::string("its own address");
+    out_.path.push_back(std::format("{}  source becomes {} (map {})", peer.name, address, PerFamily(stem::kSnat, binding.family)));
+    Sees(binding.egress_ip ? address : std::format("the address of {}", peer.name));
+  }
+
+  void Sees(std::string_view source) {
+    std::string destination = flow_.destination.ToString();
+    if (flow_.port != 0) destination = Endpoint{.address = flow_.destination, .port = flow_.port}.ToString();
+    out_.path.push_back(std::format("=> {} sees {}", destination, source));
+  }
+
+  std::uint32_t Priority() const { return facts_.inputs.config->datapath.rule_priority; }
+
+  const Facts& facts_;
+  const policy::Flow& flow_;
+  const std::string& self_;
+  Explanation out_;
+};
+
+}  // namespace
+
+Explanation Explain(const Inputs& inputs, const policy::Flow& flow, const std::string& self_name) {
+  const Facts facts(inputs);
+  return Story(facts, flow, self_name).Tell();
+}
+
+}  // namespace egressd::plan

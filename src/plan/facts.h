@@ -1,0 +1,67 @@
+// What the inputs mean for this node, worked out once per Build: who is translated here, through which device, into which slot.
+//
+// 1. A Held id is one whose traffic this node translates: its egress IP is held here, or it is `egress_ip: node` and this node is one of the gateways.
+// 2. Uplink slots depend on the host's default routes alone, so that they do not move when an egress IP comes or goes.
+//
+// Used by every file of this folder that makes objects.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "egressd/plan/plan.h"
+#include "plan/skeleton.h"
+
+namespace egressd::plan {
+
+// A way out of this node that is not the main default route's device.
+struct Uplink {
+  std::string device;
+  std::uint8_t slot = 0;                      // 0 = the main table decides: the device has no default route of its own in this family
+  std::optional<IpAddress> next_hop;          // of its own default route
+};
+
+struct Held {
+  EgressId id;
+  Family family = Family::kIpv4;
+  IpAddress address;                          // what the source becomes
+  Uplink uplink;
+};
+
+struct Facts {
+  explicit Facts(const Inputs& the_inputs);
+
+  const Inputs& inputs;
+  const policy::PolicySet* set = nullptr;     // nullptr = no policy yet
+  SlotMarks marks;
+  std::uint32_t mtu_bytes = 1450;             // of the tunnel device
+  bool carries_ipv6 = false;                  // some egress id of the cluster is IPv6
+  std::vector<Held> held;                     // in order of id
+  std::vector<std::string> facing;            // devices behind which selected sources are, in order
+
+  const policy::NodeConfig::Tunnel& tunnel() const { return inputs.config->tunnel; }
+  std::uint32_t TableOf(std::uint8_t slot) const { return inputs.config->datapath.first_table + slot; }
+  const policy::Binding* BindingOf(const std::string& policy, Family family) const;
+  const policy::Policy* PolicyOf(const policy::Binding& binding) const;
+  // What the next-hop map says for an id; nullopt = nobody takes it now.
+  std::optional<std::uint32_t> NextHopMark(EgressId id) const;
+  const Held* HeldAs(EgressId id) const;
+  std::vector<Family> families() const;       // those whose tunnel addresses, rules and routes are needed
+
+ private:
+  void FindHeld();
+  std::map<std::pair<std::string_view, Family>, const policy::Binding*> bindings_;
+};
+
+// The uplink that `device` is for this family.
+Uplink UplinkOn(const Inputs& inputs, const std::string& device, Family family);
+// The node's own uplink for a family, as `egress_ip: node` uses it.
+std::optional<std::string> OwnUplink(const policy::PolicySet& set, const policy::NodeConfig& config, const state::Host& host,
+                                     const std::string& gateway, Family family);
+// Devices behind which workloads are, or which a policy names: in order of name.
+std::vector<std::string> FacingDevices(const Inputs& inputs);
+
+}  // namespace egressd::plan

@@ -1,0 +1,148 @@
+#include "plan/routing.h"
+
+#include <algorithm>
+#include <map>
+
+namespace egressd::plan {
+namespace {
+
+constexpr std::uint32_t kMainTable = 254;  // RT_TABLE_MAIN
+
+Prefix Everything(Family family) { return Prefix::Containing(*IpAddress::Parse(family == Family::kIpv4 ? "0.0.0.0" : "::"), 0); }
+
+const IpAddress& TunnelAddress(const TunnelIdentity& identity, Family family) { return family == Family::kIpv4 ? identity.ipv4 : identity.ipv6; }
+
+state::Rule RuleFor(const Facts& facts, Family family, std::uint8_t slot) {
+  return {.key = {.family = family,
+                  .priority = facts.inputs.config->datapath.rule_priority,
+                  .mark = facts.marks.Of(slot),
+                  .mask = facts.marks.mask,
+                  .table = facts.TableOf(slot)}};
+}
+
+void PutGateways(const Facts& facts, state::State& state) {
+  for (const auto& [name, slot] : facts.inputs.slots) {
+    const auto peer = std::ranges::find(facts.inputs.peers, name, &Peer::name);
+    if (peer == facts.inputs.peers.end()) continue;
+    for (const Family family : facts.families()) {
+      state::Put(state.rules, RuleFor(facts, family, slot.value));
+      state::Put(state.routes, state::Route{.key = {.table = facts.TableOf(slot.value), .destination = Everything(family)},
+                                            .device = facts.tunnel().device,
+                                            .next_hop = TunnelAddress(peer->identity, family),
+                                            .onlink = true});
+    }
+  }
+}
+
+void PutUplinks(const Facts& facts, state::State& state) {
+  for (const Held& held : facts.held) {
+    const std::uint8_t slot = held.uplink.slot;
+    if (slot == 0) continue;
+    // Everything more specific than a default route stays as the main table has it: above all the way back into the tunnel.
+    state::Rule specific = RuleFor(facts, held.family, slot);
+    specific.key.priority -= 1;
+    specific.key.table = kMainTable;
+    specific.key.suppress_prefix_length = 0;
+    state::Put(state.rules, std::move(specific));
+    state::Put(state.rules, RuleFor(facts, held.family, slot));
+    state::Put(state.routes, state::Route{.key = {.table = facts.TableOf(slot), .destination = Everything(held.family)},
+                                          .device = held.uplink.device,
+                                          .next_hop = held.uplink.next_hop});
+  }
+}
+
+void PutSysctl(state::State& state, std::string path, std::string_view value) {
+  state::Put(state.sysctls, state::Sysctl{.key = {.path = std::move(path)}, .value = std::string(value)});
+}
+
+std::string OfDevice(std::string_view protocol, std::string_view device, std::string_view name) {
+  std::string path = "net/";
+  path.append(protocol).append("/conf/").append(device).append("/").append(name);
+  return path;
+}
+
+// Does this node forward IPv6 for anybody?
+bool ForwardsIpv6(const Facts& facts) {
+  if (!facts.carries_ipv6) return false;
+  if (std::ranges::contains(facts.held, Family::kIpv6, &Held::family)) return true;
+  const policy::Selection& selection = *facts.inputs.selection;
+  if (!selection.exact().empty() && selection.exact().rbegin()->first.family() == Family::kIpv6) return true;
+  if (!selection.networks().empty() && selection.networks().back().range.family() == Family::kIpv6) return true;
+  return selection.other(Family::kIpv6) != nullptr;
+}
+
+}  // namespace
+
+void PutTunnel(const Facts& facts, state::State& state) {
+  const Inputs& inputs = facts.inputs;
+  const policy::NodeConfig::Tunnel& tunnel = facts.tunnel();
+  state::Put(state.links, state::Link{.key = {.name = tunnel.device},
+                                      .vni = tunnel.vni,
+                                      .port = tunnel.port,
+                                      .local = inputs.underlay,
+                                      .mac = inputs.self.mac,
+                                      .mtu_bytes = facts.mtu_bytes});
+  for (const Family family : facts.families()) {
+    const std::uint8_t length = family == Family::kIpv4 ? tunnel.ipv4.length : tunnel.ipv6.length;
+    const Prefix own{.address = TunnelAddress(inputs.self, family), .length = length};
+    state::Put(state.addresses, state::Address{.key = {.device = tunnel.device, .prefix = own}});
+  }
+  for (const Peer& peer : inputs.peers) {
+    if (peer.underlay.family() != inputs.underlay.family()) continue;  // no way there
+    state::Put(state.fdb, state::FdbEntry{.key = {.device = tunnel.device, .mac = peer.identity.mac}, .destination = peer.underlay});
+    for (const Family family : facts.families()) {
+      state::Put(state.neighbours, state::Neighbour{.key = {.device = tunnel.device, .address = TunnelAddress(peer.identity, family)},
+                                                    .mac = peer.identity.mac});
+    }
+  }
+}
+
+void PutRouting(const Facts& facts, state::State& state) {
+  PutGateways(facts, state);
+  PutUplinks(facts, state);
+  // `iif lo` is how the reverse-path filter asks; the packet itself came in through the tunnel device and takes the main table. IPv6 has no such filter.
+  state::Rule reply = RuleFor(facts, Family::kIpv4, kReplySlot);
+  reply.key.input_device = "lo";
+  state::Put(state.rules, std::move(reply));
+  state::Put(state.routes, state::Route{.key = {.table = facts.TableOf(kReplySlot), .destination = Everything(Family::kIpv4)},
+                                        .device = facts.tunnel().device});
+}
+
+void PutSysctls(const Facts& facts, state::State& state) {
+  const std::string& tunnel = facts.tunnel().device;
+  PutSysctl(state, OfDevice("ipv4", tunnel, "forwarding"), "1");
+  PutSysctl(state, OfDevice("ipv4", tunnel, "src_valid_mark"), "1");
+  PutSysctl(state, OfDevice("ipv4", tunnel, "rp_filter"), "2");
+  for (const std::string& device : facts.facing) PutSysctl(state, OfDevice("ipv4", device, "forwarding"), "1");
+  const state::HostRoute* main = facts.inputs.host->DefaultRoute(Family::kIpv4);
+  for (const Held& held : facts.held) {
+    if (held.family != Family::kIpv4) continue;
+    PutSysctl(state, OfDevice("ipv4", held.uplink.device, "forwarding"), "1");
+    // Answers come in where no route of the main table points to.
+    if (main != nullptr && main->device != held.uplink.device) PutSysctl(state, OfDevice("ipv4", held.uplink.device, "rp_filter"), "2");
+  }
+  if (!ForwardsIpv6(facts)) return;
+  // IPv6 has one switch for all devices. Once it is on, router advertisements count only where accept_ra is 2.
+  PutSysctl(state, OfDevice("ipv6", "all", "forwarding"), "1");
+  for (const state::HostDevice& device : facts.inputs.host->devices) {
+    if (!device.loopback && device.accept_ra >= 1) PutSysctl(state, OfDevice("ipv6", device.name, "accept_ra"), "2");
+  }
+}
+
+void PutEgressAddresses(const Facts& facts, state::State& state) {
+  if (facts.set == nullptr) return;
+  std::map<IpAddress, std::string_view> gateway_of;
+  if (facts.inputs.bindings != nullptr) {
+    for (const policy::Binding& binding : *facts.inputs.bindings) {
+      if (binding.egress_ip) gateway_of.emplace(*binding.egress_ip, binding.gateway);
+    }
+  }
+  for (const IpAddress& address : facts.inputs.local_egress_ips) {
+    const auto gateway = gateway_of.find(address);
+    const std::string name = gateway == gateway_of.end() ? std::string() : std::string(gateway->second);
+    const std::optional<std::string> device = UplinkFor(*facts.set, *facts.inputs.config, *facts.inputs.host, name, address);
+    if (device) state::Put(state.egress_addresses, state::EgressAddress{.key = {.device = *device, .address = address}});
+  }
+}
+
+}  // namespace egressd::plan

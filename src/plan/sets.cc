@@ -1,0 +1,164 @@
+#include "plan/sets.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace egressd::plan {
+namespace {
+
+using state::NftBytes;
+using state::NftSet;
+
+void Declare(state::State& state, std::string_view name, NftSet set) {
+  set.key.name = name;
+  state::Put(state.sets, std::move(set));
+}
+
+// Keys that come in any order, perhaps twice.
+void PutAddresses(state::State& state, std::string_view stem, std::set<IpAddress> addresses) {
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    Elements elements(state, PerFamily(stem, family));
+    for (const IpAddress& address : addresses) {
+      if (address.family() == family) elements.Add(NftBytes::Of(address));
+    }
+  }
+}
+
+// Addresses that this host answers for, whatever rules and marks say: the kernel looks its local table up first.
+std::vector<Prefix> LocalNetworks(const Facts& facts) {
+  std::vector<Prefix> local;
+  for (const char* text : {"127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8"}) local.push_back(*Prefix::Parse(text));
+  for (const state::HostDevice& device : facts.inputs.host->devices) {
+    for (const Prefix& address : device.addresses) local.push_back(Prefix::Of(address.address));
+  }
+  local.push_back(Prefix::Of(facts.inputs.underlay));
+  local.push_back(Prefix::Of(facts.inputs.self.ipv4));
+  local.push_back(Prefix::Of(facts.inputs.self.ipv6));
+  for (const IpAddress& address : facts.inputs.local_egress_ips) local.push_back(Prefix::Of(address));
+  return local;
+}
+
+void PutNextHops(const Facts& facts, state::State& state) {
+  if (facts.set == nullptr || facts.inputs.bindings == nullptr) return;
+  Elements next_hops(state, set::kNextHop);
+  Elements without(state, set::kWithoutGateway);
+  for (const policy::Binding& binding : *facts.inputs.bindings) {
+    const policy::Policy* policy = facts.PolicyOf(binding);
+    if (policy == nullptr) continue;
+    const NftBytes id = NftBytes::Mark(binding.id.value);
+    if (const std::optional<std::uint32_t> mark = facts.NextHopMark(binding.id)) {
+      next_hops.Add(id, NftBytes::Mark(*mark));
+    } else if (policy->on_no_gateway == policy::OnNoGateway::kDirect) {
+      without.Add(id);
+    }
+  }
+}
+
+void PutHeld(const Facts& facts, state::State& state) {
+  Elements held(state, set::kHeld);
+  for (const Held& here : facts.held) held.Add(NftBytes::Mark(here.id.value), NftBytes::Mark(facts.marks.Of(here.uplink.slot) | here.id.value));
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    Elements snat(state, PerFamily(stem::kSnat, family));
+    Elements sources(state, PerFamily(stem::kSources, family));
+    for (const Held& here : facts.held) {
+      if (here.family != family) continue;
+      const NftBytes id = NftBytes::Mark(here.id.value), address = NftBytes::Of(here.address);
+      snat.Add(id, address);
+      sources.Add(NftBytes::Concat({id, address}));
+    }
+  }
+}
+
+}  // namespace
+
+Elements::Elements(state::State& state, std::string_view set_name) : state_(state), set_{.name = std::string(set_name)} {
+  next_ = state_.elements.lower_bound({.set = set_, .first = {}, .last = {}});
+}
+
+void Elements::AddRange(const NftBytes& first, const NftBytes& last, decltype(state::NftElement::value) value) {
+  state::NftElement element{.key = {.set = set_, .first = first, .last = last}, .value = std::move(value)};
+  state::NftElement::Key key = element.key;
+  // In order, the place is right behind the element before, which is in front of `next_`.
+  next_ = std::next(state_.elements.insert_or_assign(next_, std::move(key), std::move(element)));
+}
+
+std::vector<AddressRange> Disjoint(const std::vector<Prefix>& prefixes, Family family) {
+  std::vector<AddressRange> ranges;
+  for (const Prefix& prefix : prefixes) {
+    if (prefix.family() == family) ranges.push_back({.first = prefix.First(), .last = prefix.Last()});
+  }
+  std::ranges::sort(ranges);
+  std::vector<AddressRange> merged;
+  for (const AddressRange& range : ranges) {
+    const std::optional<IpAddress> after = merged.empty() ? std::nullopt : merged.back().last.Next();
+    const bool joins = !merged.empty() && (!after || range.first <= *after);
+    if (joins) {
+      merged.back().last = std::max(merged.back().last, range.last);
+    } else {
+      merged.push_back(range);
+    }
+  }
+  return merged;
+}
+
+std::vector<policy::PortRange> Disjoint(std::vector<policy::PortRange> ranges) {
+  std::ranges::sort(ranges);
+  std::vector<policy::PortRange> merged;
+  for (const policy::PortRange& range : ranges) {
+    const bool joins = !merged.empty() && merged.back().protocol == range.protocol && std::uint32_t{range.first} <= std::uint32_t{merged.back().last} + 1;
+    if (joins) {
+      merged.back().last = std::max(merged.back().last, range.last);
+    } else {
+      merged.push_back(range);
+    }
+  }
+  return merged;
+}
+
+NftSet::Type AddressType(Family family) { return family == Family::kIpv4 ? NftSet::Type::kIpv4 : NftSet::Type::kIpv6; }
+
+void PutNetworks(state::State& state, std::string_view set_name, Family family, const std::vector<Prefix>& prefixes) {
+  Declare(state, set_name, {.type = AddressType(family), .intervals = true});
+  Elements elements(state, set_name);
+  for (const AddressRange& range : Disjoint(prefixes, family)) elements.AddRange(NftBytes::Of(range.first), NftBytes::Of(range.last), {});
+}
+
+void PutPorts(state::State& state, std::string_view set_name, const std::vector<policy::PortRange>& ports) {
+  Declare(state, set_name, {.type = NftSet::Type::kProtocolPort, .intervals = true});
+  Elements elements(state, set_name);
+  for (const policy::PortRange& range : Disjoint(ports)) {
+    const NftBytes protocol = NftBytes::Byte(range.protocol);
+    elements.AddRange(NftBytes::Concat({protocol, NftBytes::Port(range.first)}), NftBytes::Concat({protocol, NftBytes::Port(range.last)}), {});
+  }
+}
+
+void PutSkeletonSets(const Facts& facts, state::State& state) {
+  using Type = NftSet::Type;
+  const policy::InternalNetworks internal = InternalOf(facts.inputs);
+  const std::vector<Prefix> local = LocalNetworks(facts);
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    const Type address = AddressType(family);
+    Declare(state, PerFamily(stem::kSource, family), {.type = address, .value = Type::kMark});
+    Declare(state, PerFamily(stem::kNetwork, family), {.type = address, .value = Type::kMark, .intervals = true});
+    Declare(state, PerFamily(stem::kSnat, family), {.type = Type::kMark, .value = address});
+    Declare(state, PerFamily(stem::kSources, family), {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6});
+    Declare(state, PerFamily(stem::kPeers, family), {.type = address});
+    Declare(state, PerFamily(stem::kEgress, family), {.type = address});
+    PutNetworks(state, PerFamily(stem::kInternal, family), family, internal);
+    PutNetworks(state, PerFamily(stem::kLocal, family), family, local);
+  }
+  Declare(state, set::kClasses, {.type = Type::kMark, .value = Type::kVerdict});
+  Declare(state, set::kNextHop, {.type = Type::kMark, .value = Type::kMark});
+  Declare(state, set::kWithoutGateway, {.type = Type::kMark});
+  Declare(state, set::kHeld, {.type = Type::kMark, .value = Type::kMark});
+
+  std::set<IpAddress> peers;
+  for (const Peer& peer : facts.inputs.peers) peers.insert(peer.underlay);
+  PutAddresses(state, stem::kPeers, std::move(peers));
+  PutAddresses(state, stem::kEgress, {facts.inputs.local_egress_ips.begin(), facts.inputs.local_egress_ips.end()});
+  PutNextHops(facts, state);
+  PutHeld(facts, state);
+}
+
+}  // namespace egressd::plan

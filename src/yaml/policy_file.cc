@@ -1,0 +1,189 @@
+// The policy file, object by object; what the objects mean together is policy::Validate's.
+#include <algorithm>
+#include <array>
+#include <format>
+#include <utility>
+
+#include "egressd/yaml/yaml.h"
+#include "yaml/codes.h"
+#include "yaml/located.h"
+#include "yaml/policy_reader.h"
+
+namespace egressd::yaml {
+namespace {
+
+constexpr auto kFileKeys = std::to_array<Key>({{"version"},
+                                               {"internal"},
+                                               {"workloads"},
+                                               {"destinations"},
+                                               {"pools"},
+                                               {"gateways"},
+                                               {"policies"},
+                                               {"guard", Support::kLater, "[]"},
+                                               {"namespaces", Support::kLater, "{}"}});
+constexpr auto kPoolKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}, {"exclude"}, {"pair"}, {"subnet", Support::kLater}});
+constexpr auto kGatewayKeys = std::to_array<Key>({{"default"},
+                                                  {"nodes"},
+                                                  {"pool"},
+                                                  {"default_ip"},
+                                                  {"interface"},
+                                                  {"announce"},
+                                                  {"max_ips_per_node", Support::kLater, "0"},
+                                                  {"failback", Support::kLater, "false"},
+                                                  {"takeover", Support::kLater, "immediate"},
+                                                  {"restart_grace", Support::kLater},
+                                                  {"bfd", Support::kLater},
+                                                  {"health", Support::kLater, "[]"}});
+constexpr auto kNodeSelectorKeys = std::to_array<Key>({{"labels"}, {"select"}});
+constexpr auto kFamilyKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}});
+
+std::vector<AddressRange> ReadRanges(Reader& reader, const Node& pool, std::string_view key, std::optional<Family> family) {
+  std::vector<AddressRange> ranges;
+  const Node* node = Find(pool, key);
+  if (node == nullptr) return ranges;
+  for (const Node* item : reader.Items(*node, "an address, range or network")) {
+    const auto range = reader.Range(*item);
+    if (!range) continue;
+    if (family && range->family() != *family) {
+      reader.report().Error(*item, kBadAddress, std::format("{} stands under `{}`", Quote(item->text), key),
+                            std::format("move it to `{}`", ToString(range->family())));
+      continue;
+    }
+    ranges.push_back(*range);
+  }
+  return ranges;
+}
+
+policy::Pool ReadPool(Reader& reader, const Node& name, const Node& node) {
+  policy::Pool pool{.name = name.text};
+  if (!reader.Map(node, kPoolKeys, "a pool")) return pool;
+  pool.ipv4 = ReadRanges(reader, node, "ipv4", Family::kIpv4);
+  pool.ipv6 = ReadRanges(reader, node, "ipv6", Family::kIpv6);
+  pool.exclude = ReadRanges(reader, node, "exclude", std::nullopt);
+  if (const Node* pair = Find(node, "pair")) pool.pair = reader.Boolean(*pair).value_or(false);
+  return pool;
+}
+
+policy::NodeSelector ReadNodes(Reader& reader, const Node& node) {
+  policy::NodeSelector selector;
+  if (node.is_map()) {
+    CheckKeys(reader.report(), node, kNodeSelectorKeys, "`nodes`");
+    if (const Node* labels = Find(node, "labels")) selector.labels = reader.LabelRequirements(*labels);
+    if (const Node* select = Find(node, "select")) {
+      for (policy::Requirement& requirement : reader.Select(*select)) selector.labels.push_back(std::move(requirement));
+    }
+    return selector;
+  }
+  for (const Node* item : reader.Items(node, "the name of a node")) {
+    if (auto name = reader.Name(*item, "the name of a node")) selector.names.push_back(std::move(*name));
+  }
+  return selector;
+}
+
+policy::Gateway ReadGateway(Reader& reader, const Node& name, const Node& node) {
+  policy::Gateway gateway{.name = name.text};
+  if (name.text == "self") {
+    reader.report().Error(name, kBadName, "`self` is reserved: it will mean the workload's own node", "choose another name");
+  }
+  if (!reader.Map(node, kGatewayKeys, "a gateway")) return gateway;
+  if (const Node* value = Find(node, "default")) gateway.is_default = reader.Boolean(*value).value_or(false);
+  if (const Node* nodes = Find(node, "nodes")) gateway.nodes = ReadNodes(reader, *nodes);
+  if (const Node* pools = Find(node, "pool")) {
+    for (const Node* item : reader.Items(*pools, "the name of a pool")) {
+      if (auto pool = reader.Name(*item, "the name of a pool")) gateway.pools.push_back(std::move(*pool));
+    }
+  }
+  if (const Node* address = Find(node, "default_ip")) ReadAddressPair(reader, *address, gateway.default_ipv4, gateway.default_ipv6);
+  if (const Node* interface = Find(node, "interface")) {
+    if (auto device = reader.Name(*interface, "`auto` or the name of a device"); device && *device != "auto") gateway.interface = *device;
+  }
+  if (const Node* announce = Find(node, "announce"); announce != nullptr && announce->is_scalar() && announce->text == "bgp") {
+    reader.report().Error(*announce, kNotSupported, "`announce: bgp` is not supported by this build", "write `announce: l2` or `announce: none`");
+  } else {
+    constexpr auto kWords = std::to_array<std::pair<std::string_view, policy::Announce>>({{"l2", policy::Announce::kLayer2}, {"none", policy::Announce::kNone}});
+    reader.Choice(node, "announce", gateway.announce, kWords);
+  }
+  return gateway;
+}
+
+// Calls `read(name, value)` for each entry whose key is a name.
+template <typename Read>
+void ForEachNamed(Reader& reader, const Node& root, std::string_view key, std::string_view entries_are, std::string_view name_is, Read read) {
+  const Node* map = Find(root, key);
+  if (map == nullptr || !reader.NamedMap(*map, entries_are)) return;
+  for (const Node::Entry& entry : map->entries) {
+    if (reader.IsName(*entry.key, name_is)) read(*entry.key, *entry.value);
+  }
+}
+
+policy::PolicySet ReadSet(Reader& reader, const Node& root) {
+  policy::PolicySet set;
+  if (const Node* internal = Find(root, "internal")) {
+    for (const Node* item : reader.Items(*internal, "a network")) {
+      if (const auto network = reader.Network(*item)) set.internal.push_back(*network);
+    }
+  }
+  if (const Node* workloads = Find(root, "workloads"); workloads != nullptr && reader.NamedMap(*workloads, "workloads by name")) {
+    for (const Node::Entry& entry : workloads->entries) {
+      if (auto workload = ReadWorkload(reader, *entry.key, *entry.value)) set.workloads.emplace(entry.key->text, std::move(*workload));
+    }
+  }
+  ForEachNamed(reader, root, "destinations", "destinations by name", "the name of destinations", [&](const Node& name, const Node& node) {
+    set.destinations.emplace(name.text, ReadDestinations(reader, node));
+  });
+  ForEachNamed(reader, root, "pools", "pools by name", "the name of a pool", [&](const Node& name, const Node& node) {
+    set.pools.emplace(name.text, ReadPool(reader, name, node));
+  });
+  ForEachNamed(reader, root, "gateways", "gateways by name", "the name of a gateway", [&](const Node& name, const Node& node) {
+    set.gateways.emplace(name.text, ReadGateway(reader, name, node));
+  });
+  ForEachNamed(reader, root, "policies", "policies by name", "the name of a policy", [&](const Node& name, const Node& node) {
+    set.policies.emplace(name.text, ReadPolicy(reader, name, node));
+  });
+  return set;
+}
+
+}  // namespace
+
+void ReadAddressPair(Reader& reader, const Node& node, std::optional<IpAddress>& ipv4, std::optional<IpAddress>& ipv6) {
+  if (node.is_scalar()) {
+    const auto address = reader.Address(node);
+    if (address) (address->family() == Family::kIpv4 ? ipv4 : ipv6) = *address;
+    return;
+  }
+  if (!reader.Map(node, kFamilyKeys, "addresses by family")) return;
+  if (node.entries.empty()) reader.report().Error(node, kEmpty, "no address in an empty map", "write {ipv4: 203.0.113.10}");
+  for (const Node::Entry& entry : node.entries) {
+    const bool is_ipv4 = entry.key->text == "ipv4";
+    if (!is_ipv4 && entry.key->text != "ipv6") continue;
+    const auto address = reader.Address(*entry.value);
+    if (!address) continue;
+    if ((address->family() == Family::kIpv4) != is_ipv4) {
+      reader.report().Error(*entry.value, kBadAddress, std::format("{} stands under `{}`", Quote(entry.value->text), entry.key->text),
+                            std::format("write it under `{}`", ToString(address->family())));
+      continue;
+    }
+    (is_ipv4 ? ipv4 : ipv6) = *address;
+  }
+}
+
+Parsed<policy::PolicySet> ParsePolicy(std::string_view text, const std::string& file, const policy::Surroundings& surroundings) {
+  text = WithoutByteOrderMark(text);
+  const Lines lines(text);
+  Report report(lines, file);
+  const auto document = Document::Parse(text, lines, report);
+  if (!document) return {{}, report.Take()};
+  const Node& root = document->root();
+  if (root.kind == Node::Kind::kNull) {
+    report.ErrorAt({1, 0}, kEmptyFile, "", "the file is empty", "a policy file without any policy is `version: 1`");
+    return {{}, report.Take()};
+  }
+  Reader reader(report);
+  if (!reader.Map(root, kFileKeys, "a policy file")) return {{}, report.Take()};
+  reader.Version(root, Reader::VersionKey::kNeeded);
+  policy::PolicySet set = ReadSet(reader, root);
+  AddLocated(report, policy::Validate(set, surroundings), *document, lines);
+  return {std::move(set), report.Take()};
+}
+
+}  // namespace egressd::yaml

@@ -1,0 +1,180 @@
+#include "yaml/policy_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <format>
+#include <utility>
+
+#include "yaml/codes.h"
+
+namespace egressd::yaml {
+namespace {
+
+constexpr auto kPolicyKeys = std::to_array<Key>({{"description"},
+                                                 {"namespace"},
+                                                 {"priority"},
+                                                 {"enabled"},
+                                                 {"from"},
+                                                 {"to"},
+                                                 {"except"},
+                                                 {"ports"},
+                                                 {"action"},
+                                                 {"gateway"},
+                                                 {"egress_ip"},
+                                                 {"on_no_gateway"},
+                                                 {"replicas", Support::kLater, "1"},
+                                                 {"spread", Support::kLater, "source"},
+                                                 {"prefer", Support::kLater, "any"},
+                                                 {"source", Support::kLater, "masquerade"},
+                                                 {"bandwidth", Support::kLater}});
+constexpr auto kSelectorKeys = std::to_array<Key>({{"labels"},
+                                                   {"select"},
+                                                   {"namespace"},
+                                                   {"name"},
+                                                   {"cidr"},
+                                                   {"interface"},
+                                                   {"all"},
+                                                   {"namespace_labels", Support::kLater},
+                                                   {"unit", Support::kLater},
+                                                   {"user", Support::kLater},
+                                                   {"node", Support::kLater},
+                                                   {"node_labels", Support::kLater}});
+
+// True (and reported) when the value is a word that only later builds know.
+bool RefuseWord(Reader& reader, const Node& policy, std::string_view key, std::string_view word, std::string_view hint) {
+  const Node* node = Find(policy, key);
+  if (node == nullptr || !node->is_scalar() || node->text != word) return false;
+  reader.report().Error(*node, kNotSupported, std::format("`{}: {}` is not supported by this build", key, word), std::string(hint));
+  return true;
+}
+
+policy::Selector ReadSelector(Reader& reader, const Node& node) {
+  policy::Selector selector;
+  if (!reader.Map(node, kSelectorKeys, "a selector")) return selector;
+  if (node.entries.empty()) {
+    reader.report().Error(node, kEmpty, "an empty selector selects nothing", "write `all: true` for every source whose traffic the nodes forward");
+  }
+  if (const Node* labels = Find(node, "labels")) selector.labels = reader.LabelRequirements(*labels);
+  if (const Node* select = Find(node, "select")) {
+    for (policy::Requirement& requirement : reader.Select(*select)) selector.labels.push_back(std::move(requirement));
+  }
+  if (const Node* value = Find(node, "namespace")) selector.namespace_ = reader.Name(*value, "the name of a namespace");
+  if (const Node* value = Find(node, "name")) selector.name = reader.Name(*value, "a pattern for names");
+  if (const Node* value = Find(node, "interface")) selector.interface = reader.Name(*value, "the name of a device");
+  if (const Node* networks = Find(node, "cidr")) {
+    for (const Node* item : reader.SomeItems(*networks, "a network", "name a network, or leave the key out")) {
+      if (const auto network = reader.Network(*item)) selector.cidrs.push_back(*network);
+    }
+  }
+  if (const Node* all = Find(node, "all")) {
+    const auto value = reader.Boolean(*all);
+    if (value && !*value) reader.report().Error(*all, kEmpty, "`all: false` selects nothing", "remove the key");
+    selector.all = value.value_or(false);
+  }
+  return selector;
+}
+
+std::vector<policy::Selector> ReadFrom(Reader& reader, const Node& node) {
+  std::vector<policy::Selector> from;
+  if (node.is_map()) {
+    from.push_back(ReadSelector(reader, node));
+  } else if (node.is_list() && !node.entries.empty()) {
+    for (const Node::Entry& entry : node.entries) from.push_back(ReadSelector(reader, *entry.value));
+  } else if (node.is_list()) {
+    reader.report().Error(node, kEmpty, "an empty list selects nothing", "write a selector such as {labels: {app: web}}, or `all: true`");
+  } else {
+    reader.report().Error(node, kWrongKind, std::format("expected a selector or a list of them, found {}", Describe(node)),
+                          "write a selector such as {labels: {app: web}} or {cidr: [172.18.0.0/16]}");
+  }
+  return from;
+}
+
+std::optional<policy::Destination> ReadDestination(Reader& reader, const Node& node) {
+  if (!node.is_scalar() || !node.text.starts_with('@')) {
+    if (node.is_scalar() && (node.text == "external" || node.text == "any")) {
+      reader.report().Error(node, kBadWord, std::format("{} stands alone, not in a list", Quote(node.text)), std::format("write `to: {}`", node.text));
+      return std::nullopt;
+    }
+    const auto network = reader.Network(node);
+    if (!network) return std::nullopt;
+    return *network;
+  }
+  if (node.text.size() == 1) {
+    reader.report().Error(node, kBadName, "`@` without a name", "write the name of an entry of `destinations:` behind it");
+    return std::nullopt;
+  }
+  return node.text.substr(1);
+}
+
+void ReadTo(Reader& reader, const Node& node, policy::Policy& policy) {
+  if (node.is_scalar() && node.text == "external") return;
+  if (node.is_scalar() && node.text == "any") {
+    policy.to = policy::Reach::kAny;
+    return;
+  }
+  policy.to = policy::Reach::kListed;
+  policy.destinations = ReadDestinations(reader, node);
+}
+
+void ReadEgressIp(Reader& reader, const Node& node, policy::EgressIpChoice& choice) {
+  using Kind = policy::EgressIpChoice::Kind;
+  if (node.is_list()) {
+    reader.report().Error(node, kNotSupported, "a list of egress IPs is not supported by this build", "write one address, or {ipv4: …, ipv6: …}");
+    return;
+  }
+  constexpr auto kWords = std::to_array<std::pair<std::string_view, Kind>>({{"auto", Kind::kAuto}, {"default", Kind::kDefault}, {"node", Kind::kNode}});
+  for (const auto& [word, kind] : kWords) {
+    if (!node.is_scalar() || node.text != word) continue;
+    choice.kind = kind;
+    return;
+  }
+  choice.kind = Kind::kAddress;
+  ReadAddressPair(reader, node, choice.ipv4, choice.ipv6);
+  if (!choice.ipv4 && !choice.ipv6) choice.kind = Kind::kAuto;  // reported; the model's rule holds
+}
+
+void ReadDecision(Reader& reader, const Node& node, policy::Policy& policy) {
+  if (!RefuseWord(reader, node, "action", "route", "write `action: snat`, `direct` or `drop`")) {
+    constexpr auto kActions = std::to_array<std::pair<std::string_view, policy::Action>>(
+        {{"snat", policy::Action::kSnat}, {"direct", policy::Action::kDirect}, {"drop", policy::Action::kDrop}});
+    reader.Choice(node, "action", policy.action, kActions);
+  }
+  if (!RefuseWord(reader, node, "gateway", "self", "write the name of an entry of `gateways:`")) {
+    if (const Node* gateway = Find(node, "gateway")) policy.gateway = reader.Name(*gateway, "the name of a gateway");
+  }
+  if (const Node* egress_ip = Find(node, "egress_ip")) ReadEgressIp(reader, *egress_ip, policy.egress_ip);
+  constexpr auto kWithoutGateway = std::to_array<std::pair<std::string_view, policy::OnNoGateway>>(
+      {{"drop", policy::OnNoGateway::kDrop}, {"direct", policy::OnNoGateway::kDirect}});
+  reader.Choice(node, "on_no_gateway", policy.on_no_gateway, kWithoutGateway);
+}
+
+}  // namespace
+
+std::vector<policy::Destination> ReadDestinations(Reader& reader, const Node& node) {
+  std::vector<policy::Destination> destinations;
+  for (const Node* item : reader.Items(node, "a network, an address or `@destinations`")) {
+    if (auto destination = ReadDestination(reader, *item)) destinations.push_back(std::move(*destination));
+  }
+  return destinations;
+}
+
+policy::Policy ReadPolicy(Reader& reader, const Node& name, const Node& node) {
+  policy::Policy policy{.name = name.text};
+  if (!reader.Map(node, kPolicyKeys, "a policy")) return policy;
+  if (const Node* value = Find(node, "description")) policy.description = reader.Text(*value, "a description").value_or("");
+  if (const Node* value = Find(node, "namespace")) policy.namespace_ = reader.Name(*value, "the name of a namespace");
+  reader.Number(node, "priority", policy.priority, 1);
+  if (const Node* value = Find(node, "enabled")) policy.enabled = reader.Boolean(*value).value_or(true);
+  if (const Node* from = Find(node, "from")) policy.from = ReadFrom(reader, *from);
+  if (const Node* to = Find(node, "to")) ReadTo(reader, *to, policy);
+  if (const Node* except = Find(node, "except")) policy.except = ReadDestinations(reader, *except);
+  if (const Node* ports = Find(node, "ports")) {
+    for (const Node* item : reader.SomeItems(*ports, "a port such as tcp/25", "leave the key out for every protocol and port")) {
+      if (const auto range = reader.Ports(*item)) policy.ports.push_back(*range);
+    }
+  }
+  ReadDecision(reader, node, policy);
+  return policy;
+}
+
+}  // namespace egressd::yaml

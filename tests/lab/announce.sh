@@ -1,0 +1,32 @@
+#!/bin/bash
+# The new holder announces the address: the neighbours' caches point to it without a question of theirs.
+. "$(dirname "$0")/lab.sh"
+lab_cluster 1 2
+start_cluster
+standard_policy | apply src1
+talk a1 udp $SERVER4 >/dev/null
+holder=$(holder src1 $EGRESS4)
+other=$([[ $holder == gw1 ]] && echo gw2 || echo gw1)
+cached() { ip -n outside neighbour show $1 | awk '{ print $5 }'; }
+mac() { on "$1" cat /sys/class/net/up0/address; }
+talk a1 udp $SERVER6 >/dev/null
+holder6=$(holder src1 $EGRESS6)
+equal "cache of the outside host" "$(mac "$holder")" "$(cached $EGRESS4)"
+equal "cache of the outside host" "$(mac "$holder6")" "$(cached $EGRESS6)"
+on outside nft -f - <<'NFT'
+table arp silent { chain out { type filter hook output priority 0; arp operation request drop } }
+table inet silent { chain out { type filter hook output priority 0; icmpv6 type nd-neighbor-solicit drop } }
+NFT
+for name in "$holder" "$holder6"; do
+  ip -n under link set "$name" down
+  ip -n uplink link set "$name" down
+  kill_node "$name" 2>/dev/null || true
+  [[ $holder == "$holder6" ]] && break
+done
+if [[ $holder == "$holder6" ]]; then
+  eventually 15 "$EGRESS4 is announced" is "$(mac "$other")" cached $EGRESS4
+  eventually 5 "$EGRESS6 is announced" is "$(mac "$other")" cached $EGRESS6
+else
+  fail "both families of one policy on two nodes"
+fi
+pass

@@ -1,0 +1,108 @@
+#include <doctest/doctest.h>
+
+#include "expect.h"
+
+namespace egressd::yaml {
+namespace {
+
+constexpr std::string_view kWhole = R"(version: 1
+node:
+  name: gw1
+  labels: {role: gateway, zone: a}
+  address: 192.0.2.10
+  interface: eth1
+cluster:
+  name: prod
+  join: [192.0.2.11, "192.0.2.12:7000", "[2001:db8::3]:7947"]
+  listen: "192.0.2.10:7948"
+  key_file: /etc/egressd/other.key
+  profile: wan
+  quorum: none
+tunnel: {device: eg0, vni: 200, port: 7790, mtu: 1400, ipv4: 198.18.0.0/16, ipv6: "fd00:1::/64"}
+datapath: {rule_priority: 98, tables: 27000-27255, next_hop_mark: 0x00ff0000}
+workloads: {directory: /srv/workloads, docker: auto, podman: off}
+policy_file: /etc/egressd/site.yaml
+policy: file
+control: {group: egressd}
+metrics: off
+)";
+
+TEST_CASE("every key of the node file is read") {
+  const auto parsed = ParseNodeConfig(kWhole, "egressd.yaml");
+  for (const policy::Finding& finding : parsed.findings) MESSAGE(Render(finding, kWhole, false));
+  CHECK(PlacesOf(parsed.findings).empty());
+  const policy::NodeConfig& config = parsed.value;
+  CHECK(config.node.name == "gw1");
+  CHECK(config.node.labels == policy::Labels{{"role", "gateway"}, {"zone", "a"}});
+  CHECK(config.node.address == *IpAddress::Parse("192.0.2.10"));
+  CHECK(config.node.interface == "eth1");
+  CHECK(config.cluster.name == "prod");
+  CHECK(config.cluster.join == std::vector<Endpoint>{{*IpAddress::Parse("192.0.2.11"), 7947}, {*IpAddress::Parse("192.0.2.12"), 7000}, {*IpAddress::Parse("2001:db8::3"), 7947}});
+  CHECK(config.cluster.listen_address == *IpAddress::Parse("192.0.2.10"));
+  CHECK(config.cluster.listen_port == 7948);
+  CHECK(config.cluster.key_file == "/etc/egressd/other.key");
+  CHECK(config.cluster.profile == policy::Profile::kWan);
+  CHECK(config.tunnel.device == "eg0");
+  CHECK(config.tunnel.vni == 200);
+  CHECK(config.tunnel.port == 7790);
+  CHECK(config.tunnel.mtu_bytes == 1400);
+  CHECK(config.tunnel.ipv4 == *Prefix::Parse("198.18.0.0/16"));
+  CHECK(config.tunnel.ipv6 == *Prefix::Parse("fd00:1::/64"));
+  CHECK(config.datapath.rule_priority == 98);
+  CHECK(config.datapath.first_table == 27000);
+  CHECK(config.datapath.last_table == 27255);
+  CHECK(config.datapath.next_hop_mark == 0x00ff0000);
+  CHECK(config.workloads_directory == "/srv/workloads");
+  CHECK(config.policy_file == "/etc/egressd/site.yaml");
+  CHECK_FALSE(config.replicate_policy);
+  CHECK(config.control_group == "egressd");
+}
+
+TEST_CASE("what is left out has its default, and `auto` is the default") {
+  CHECK(ParseNodeConfig("", "").value == policy::NodeConfig{});
+  CHECK(ParseNodeConfig("version: 1\nnode: {address: auto, interface: auto}\ncluster: {listen: \":7947\"}\ntunnel: {mtu: auto}\n", "").value == policy::NodeConfig{});
+}
+
+TEST_CASE("faults of the node file are found where they stand") {
+  CHECK(NodePlaces("nodes: {}\n") == Places{"1:1 E008"});
+  CHECK(NodePlaces("node: gw1\n") == Places{"1:7 E007"});
+  CHECK(NodePlaces("node: {name: no}\n") == Places{"1:14 E012"});
+  CHECK(NodePlaces("node: {address: 192.0.2.0/24}\n") == Places{"1:17 E150"});
+  CHECK(NodePlaces("cluster: {join: [gw3.example.net]}\n") == Places{"1:18 E150"});
+  CHECK(NodePlaces("cluster: {join: [\"192.0.2.1:0\"]}\n") == Places{"1:18 E150"});
+  CHECK(NodePlaces("cluster: {join: [{a: b}]}\n") == Places{"1:18 E007"});
+  CHECK(NodePlaces("cluster: {listen: \":07947\"}\n") == Places{"1:19 E153"});
+  CHECK(NodePlaces("cluster: {listen: \":70000\"}\n") == Places{"1:19 E153"});
+  CHECK(NodePlaces("cluster: {listen: \":\"}\n") == Places{"1:19 E153"});
+  CHECK(NodePlaces("cluster: {profile: slow}\n") == Places{"1:20 E152"});
+  CHECK(NodePlaces("tunnel: {vni: 0}\n") == Places{"1:15 E151"});
+  CHECK(NodePlaces("tunnel: {vni: 16777216}\n") == Places{"1:15 E151"});
+  CHECK(NodePlaces("tunnel: {port: 0}\n") == Places{"1:16 E151"});
+  CHECK(NodePlaces("tunnel: {mtu: big}\n") == Places{"1:15 E151"});
+  CHECK(NodePlaces("tunnel: {ipv4: \"fd00::/64\"}\n") == Places{"1:16 E150"});
+  CHECK(NodePlaces("datapath: {tables: 26000}\n") == Places{"1:20 E151"});
+  CHECK(NodePlaces("datapath: {tables: 26000-026255}\n") == Places{"1:20 E151"});
+  CHECK(NodePlaces("datapath: {next_hop_mark: 4278190080}\n") == Places{"1:27 E151"});
+  CHECK(NodePlaces("datapath: {next_hop_mark: \"0xff000000\"}\n") == Places{"1:27 E151"});
+  CHECK(NodePlaces("policy: yes\n") == Places{"1:9 E152"});
+  CHECK(NodePlaces("control: {socket: /run/x}\n") == Places{"1:11 E008"});
+}
+
+TEST_CASE("a drop-in file has workloads and nothing else") {
+  const auto parsed = ParseWorkloads("version: 1\nworkloads:\n  erp: {addresses: 10.1.7.20}\n  b: {addresses: [10.1.7.21], node: n1}\n", "erp.yaml");
+  CHECK(parsed.findings.empty());
+  REQUIRE(parsed.value.size() == 2);
+  CHECK(parsed.value[1] == policy::Workload{.name = "erp", .addresses = {*IpAddress::Parse("10.1.7.20")}});
+  CHECK(parsed.value[0].node == "n1");
+  CHECK(WorkloadPlaces("workloads: {}\n").empty());
+  CHECK(WorkloadPlaces("version: 1\n") == Places{"1:1 E013"});
+  CHECK(WorkloadPlaces("workloads: {}\npolicies: {}\n") == Places{"2:1 E008"});
+  CHECK(WorkloadPlaces("workloads: {a: {addresses: [10.0.0.0/8]}}\n") == Places{"1:29 E150"});
+  CHECK(WorkloadPlaces("workloads: {a: {ip: 10.0.0.1}}\n") == Places{"1:17 E008"});
+  CHECK(WorkloadPlaces("workloads: {a: {addresses: [10.0.0.1], labels: {a: {}}}}\n") == Places{"1:49 E007"});
+  CHECK_FALSE(ParseWorkloads("workloads: {a: {labels: {b: c}}}\n", "").ok());
+  CHECK_FALSE(ParseWorkloads("workloads: {a: {addresses: [224.0.0.1]}}\n", "").ok());
+}
+
+}  // namespace
+}  // namespace egressd::yaml

@@ -1,0 +1,270 @@
+#include <doctest/doctest.h>
+
+#include "expect.h"
+
+namespace egressd::yaml {
+namespace {
+
+using policy::Requirement;
+
+constexpr std::string_view kWhole = R"yaml(version: 1
+internal: [10.0.0.0/8]
+workloads:
+  erp: {addresses: [10.1.7.20, "2001:db8::20"], labels: {app: erp}, namespace: finance, node: app7}
+destinations: {saas: [192.0.2.0/24]}
+pools:
+  public:
+    ipv4: [203.0.113.10-203.0.113.19, 203.0.113.32/29, 203.0.113.50]
+    ipv6: ["2001:db8:1::10-2001:db8:1::1f"]
+    exclude: [203.0.113.33]
+    pair: false
+gateways:
+  edge:
+    default: true
+    nodes: {labels: {role: gateway}, select: "zone in (a,b)"}
+    pool: public
+    default_ip: {ipv4: 203.0.113.10}
+    interface: auto
+    max_ips_per_node: 0
+    failback: false
+    takeover: immediate
+    announce: none
+policies:
+  mailer:
+    description: mail must leave with the PTR address
+    namespace: shop
+    priority: 10
+    enabled: false
+    from: {labels: {app: postfix}}
+    to: ["@saas", 198.51.100.0/24, 198.51.100.1]
+    except: [198.51.100.128/25]
+    ports: [tcp/25, udp/8000-8100, sctp/5000]
+    action: snat
+    gateway: edge
+    egress_ip: {ipv4: 203.0.113.12, ipv6: "2001:db8:1::12"}
+    replicas: 1
+    spread: source
+    prefer: any
+    source: masquerade
+    on_no_gateway: direct
+)yaml";
+
+TEST_CASE("every key of the grammar is read") {
+  const auto parsed = ParsePolicy(kWhole, "policy.yaml");
+  for (const policy::Finding& finding : parsed.findings) {
+    if (finding.severity == policy::Severity::kError) MESSAGE(Render(finding, kWhole, false));
+  }
+  REQUIRE(parsed.ok());
+  const policy::PolicySet& set = parsed.value;
+  CHECK(set.internal == std::vector{*Prefix::Parse("10.0.0.0/8")});
+  const policy::Workload& erp = set.workloads.at("erp");
+  CHECK(erp.addresses == std::vector{*IpAddress::Parse("10.1.7.20"), *IpAddress::Parse("2001:db8::20")});
+  CHECK(erp.labels == policy::Labels{{"app", "erp"}});
+  CHECK(erp.namespace_ == "finance");
+  CHECK(erp.node == "app7");
+  const policy::Pool& pool = set.pools.at("public");
+  CHECK(pool.ipv4.size() == 3);
+  CHECK(pool.ipv6 == std::vector{*AddressRange::Parse("2001:db8:1::10-2001:db8:1::1f")});
+  CHECK(pool.exclude == std::vector{*AddressRange::Parse("203.0.113.33")});
+  const policy::Gateway& edge = set.gateways.at("edge");
+  CHECK(edge.is_default);
+  CHECK(edge.nodes.labels == std::vector<Requirement>{{"role", Requirement::Operator::kIn, {"gateway"}}, {"zone", Requirement::Operator::kIn, {"a", "b"}}});
+  CHECK(edge.pools == std::vector<std::string>{"public"});
+  CHECK(edge.default_ipv4 == *IpAddress::Parse("203.0.113.10"));
+  CHECK_FALSE(edge.interface.has_value());
+  CHECK(edge.announce == policy::Announce::kNone);
+  const policy::Policy& mailer = set.policies.at("mailer");
+  CHECK(mailer.name == "mailer");
+  CHECK(mailer.description == "mail must leave with the PTR address");
+  CHECK(mailer.namespace_ == "shop");
+  CHECK(mailer.priority == 10);
+  CHECK_FALSE(mailer.enabled);
+  CHECK(mailer.from == std::vector<policy::Selector>{{.labels = {{"app", Requirement::Operator::kIn, {"postfix"}}}}});
+  CHECK(mailer.to == policy::Reach::kListed);
+  CHECK(mailer.destinations ==
+        std::vector<policy::Destination>{"saas", *Prefix::Parse("198.51.100.0/24"), *Prefix::Parse("198.51.100.1/32")});
+  CHECK(mailer.except == std::vector<policy::Destination>{*Prefix::Parse("198.51.100.128/25")});
+  CHECK(mailer.ports == std::vector<policy::PortRange>{{6, 25, 25}, {17, 8000, 8100}, {132, 5000, 5000}});
+  CHECK(mailer.gateway == "edge");
+  CHECK(mailer.egress_ip.kind == policy::EgressIpChoice::Kind::kAddress);
+  CHECK(mailer.egress_ip.ipv6 == *IpAddress::Parse("2001:db8:1::12"));
+  CHECK(mailer.on_no_gateway == policy::OnNoGateway::kDirect);
+}
+
+TEST_CASE("what is left out has its default") {
+  const auto parsed = ParsePolicy(PolicyFrom("{all: true}"), "policy.yaml");
+  const policy::Policy& p = parsed.value.policies.at("p");
+  CHECK(p == policy::Policy{.name = "p", .from = {{.all = true}}});
+}
+
+TEST_CASE("selectors: every key, one or a list") {
+  const auto parsed = ParsePolicy(
+      PolicyFrom("[{labels: {a: b}, select: \"c,!d\", namespace: shop, name: web-*, interface: br0}, {cidr: [172.18.0.0/16, \"fd00::/8\"]}, {cidr: 10.0.0.1}]"),
+      "policy.yaml");
+  CHECK(PlacesOf(parsed.findings).empty());
+  const auto& from = parsed.value.policies.at("p").from;
+  REQUIRE(from.size() == 3);
+  CHECK(from[0].labels.size() == 3);
+  CHECK(from[0].namespace_ == "shop");
+  CHECK(from[0].name == "web-*");
+  CHECK(from[0].interface == "br0");
+  CHECK(from[1].cidrs.size() == 2);
+  CHECK(from[2].cidrs == std::vector{*Prefix::Parse("10.0.0.1/32")});
+}
+
+TEST_CASE("faults in selectors are found where they stand") {
+  CHECK(PolicyPlaces(PolicyFrom("{}")) == Places{"4:5 E014"});
+  CHECK(PolicyPlaces(PolicyFrom("[]")) == Places{"4:5 E014"});
+  CHECK(PolicyPlaces(PolicyFrom("[{}]")) == Places{"4:12 E014"});
+  CHECK(PolicyPlaces(PolicyFrom("{labels: {}}")) == Places{"4:12 E014"});
+  CHECK(PolicyPlaces(PolicyFrom("{cidr: []}")) == Places{"4:12 E014"});
+  CHECK(PolicyPlaces(PolicyFrom("{all: false}")) == Places{"4:17 E014"});
+  CHECK(PolicyPlaces(PolicyFrom("{all: yes}")) == Places{"4:17 E012"});
+  CHECK(PolicyPlaces(PolicyFrom("web")) == Places{"4:11 E007"});
+  CHECK(PolicyPlaces(PolicyFrom("[web]")) == Places{"4:12 E007"});
+  CHECK(PolicyPlaces(PolicyFrom("")) == Places{"4:5 E007"});
+  CHECK(PolicyPlaces(PolicyFrom("{labels: [a]}")) == Places{"4:12 E007"});
+  CHECK(PolicyPlaces(PolicyFrom("{labels: {a: [b, c]}}")) == Places{"4:21 E007"});
+  CHECK(PolicyPlaces(PolicyFrom("{labels: {a: }}")) == Places{"4:21 E007"});
+  CHECK(PolicyPlaces(PolicyFrom("{select: \"a in (\"}")) == Places{"4:20 E154"});
+  CHECK(PolicyPlaces(PolicyFrom("{select: {a: b}}")) == Places{"4:12 E007"});
+  CHECK(PolicyPlaces(PolicyFrom("{cidr: [172.18.0.1/16]}")) == Places{"4:19 E150"});
+  CHECK(PolicyPlaces(PolicyFrom("{namespace: no}")) == Places{"4:23 E012"});
+  CHECK(PolicyPlaces(PolicyFrom("{namespace: \"no\"}")).empty());
+  CHECK(PolicyPlaces(PolicyFrom("{name: \"\"}")) == Places{"4:18 E155"});
+}
+
+TEST_CASE("label values are taken as they are written") {
+  const auto parsed = ParsePolicy(PolicyFrom("{labels: {a: true, b: 8080, c: no, d: 010, e: 1e3, f: \"\", g: 12:34, on: off}}"), "policy.yaml");
+  CHECK(PlacesOf(parsed.findings).empty());
+  std::string values;
+  for (const Requirement& requirement : parsed.value.policies.at("p").from[0].labels) values += requirement.key + "=" + requirement.values[0] + " ";
+  CHECK(values == "a=true b=8080 c=no d=010 e=1e3 f= g=12:34 on=off ");
+  CHECK(PolicyPlaces(PolicyFrom("{labels: {a: null}}")) == Places{"4:24 E007"});
+}
+
+TEST_CASE("numbers are plain decimal numbers") {
+  CHECK(PolicyPlaces(PolicyWith("priority: 1")).empty());
+  CHECK(PolicyPlaces(PolicyWith("priority: 65535")).empty());
+  CHECK(PolicyPlaces(PolicyWith("priority: 0")) == Places{"5:15 E151"});
+  CHECK(PolicyPlaces(PolicyWith("priority: 65536")) == Places{"5:15 E151"});
+  CHECK(PolicyPlaces(PolicyWith("priority: 99999999999999999999999")) == Places{"5:15 E151"});
+  CHECK(PolicyPlaces(PolicyWith("priority: -1")) == Places{"5:15 E151"});
+  CHECK(PolicyPlaces(PolicyWith("priority: high")) == Places{"5:15 E151"});
+  CHECK(PolicyPlaces(PolicyWith("priority: 010")) == Places{"5:15 E012"});
+  CHECK(PolicyPlaces(PolicyWith("priority: 0o10")) == Places{"5:15 E012"});
+  CHECK(PolicyPlaces(PolicyWith("priority: 0x10")) == Places{"5:15 E012"});
+  CHECK(PolicyPlaces(PolicyWith("priority: 1e3")) == Places{"5:15 E012"});
+  CHECK(PolicyPlaces(PolicyWith("priority: 1.5")) == Places{"5:15 E012"});
+  CHECK(PolicyPlaces(PolicyWith("priority: 1_000")) == Places{"5:15 E012"});
+  CHECK(PolicyPlaces(PolicyWith("priority: 12:34")) == Places{"5:15 E012"});
+  CHECK(PolicyPlaces(PolicyWith("priority: yes")) == Places{"5:15 E012"});
+  CHECK(PolicyPlaces(PolicyWith("priority: \"10\"")) == Places{"5:15 E007"});
+  CHECK(PolicyPlaces(PolicyWith("priority: [10]")) == Places{"5:5 E007"});
+  CHECK(FirstInPolicy(PolicyWith("priority: 010")).hint == "parsers disagree about a leading zero: write `10`");
+}
+
+TEST_CASE("booleans are true and false") {
+  CHECK(PolicyPlaces(PolicyWith("enabled: true")).empty());
+  CHECK(PolicyPlaces(PolicyWith("enabled: no")) == Places{"5:14 E012"});
+  CHECK(PolicyPlaces(PolicyWith("enabled: True")) == Places{"5:14 E012"});
+  CHECK(PolicyPlaces(PolicyWith("enabled: \"true\"")) == Places{"5:14 E007"});
+  CHECK(PolicyPlaces(PolicyWith("enabled: 1")) == Places{"5:14 E152"});
+  CHECK(FirstInPolicy(PolicyWith("enabled: ON")).hint == "write `true`");
+  CHECK(FirstInPolicy(PolicyWith("enabled: Off")).hint == "write `false`");
+  CHECK(FirstInPolicy(PolicyWith("enabled: NO")).hint == "write `false`");
+}
+
+TEST_CASE("names that parsers read as something else must be quoted") {
+  for (const std::string_view name : {"no", "on", "Yes", "true", "010", "1.10", "1e3", "0x1f", "12:34:56", "1_000", "+1"}) {
+    CAPTURE(name);
+    CHECK(PolicyPlaces(std::format("version: 1\npools:\n  {}: {{ipv4: [192.0.2.1]}}\n", name)) == Places{"3:3 E012"});
+    CHECK(PolicyPlaces(PolicyWith(std::format("gateway: {}", name))) == Places{"5:14 E012"});
+    CHECK(PolicyPlaces(PolicyWith(std::format("gateway: \"{}\"", name))).empty());
+  }
+  CHECK(PolicyPlaces(PolicyWith("gateway: 8080")).empty());
+  CHECK(PolicyPlaces(PolicyWith("gateway: null")) == Places{"5:14 E012"});
+  CHECK(PolicyPlaces(PolicyWith("description: off")) == Places{"5:18 E012"});
+}
+
+TEST_CASE("addresses and networks: the usual mistakes get their own hint") {
+  const auto hint = [](std::string_view cidr) { return FirstInPolicy(PolicyFrom(std::format("{{cidr: [{}]}}", cidr))); };
+  CHECK(hint("172.18.0.1/16").message.contains("did you mean 172.18.0.0/16?"));
+  CHECK(hint("\"fe80::1%eth0\"").hint.contains("zone"));
+  CHECK(hint("10.0.0.010").hint.contains("leading zeros"));
+  CHECK(hint("api.example.com").hint.contains("host names"));
+  CHECK(hint("fd00::").hint.contains("quote IPv6"));
+  CHECK(hint("\"::ffff:192.0.2.1\"").message.contains("IPv4-mapped"));
+  CHECK(hint("10.0.0.0/33").code == "E150");
+  CHECK(hint("\"\"").code == "E150");
+}
+
+TEST_CASE("destinations") {
+  CHECK(PolicyPlaces(PolicyWith("to: any")).empty());
+  CHECK(PolicyPlaces(PolicyWith("to: 192.0.2.0/24")).empty());
+  CHECK(PolicyPlaces(PolicyWith("to: [any]")) == Places{"5:10 E152"});
+  CHECK(PolicyPlaces(PolicyWith("to: [external, 192.0.2.1]")) == Places{"5:10 E152"});
+  CHECK(PolicyPlaces(PolicyWith("to: {a: b}")) == Places{"5:5 E007"});
+  CHECK(PolicyPlaces(PolicyWith("to: [\"@\"]")) == Places{"5:10 E155"});
+  CHECK(PolicyPlaces(PolicyWith("to: everything")) == Places{"5:9 E150"});
+  CHECK(PolicyPlaces(PolicyWith("except: [1.2.3]")) == Places{"5:14 E150"});
+  CHECK(ParsePolicy(PolicyWith("to: any"), "").value.policies.at("p").to == policy::Reach::kAny);
+}
+
+TEST_CASE("ports") {
+  CHECK(PolicyPlaces(PolicyWith("ports: tcp/25")).empty());
+  for (const std::string_view port : {"25", "tcp", "25/tcp", "icmp", "tcp/0", "tcp/65536", "tcp/025", "tcp/", "tcp/a", "tcp/5-", "tcp/-5", "tcp/9-8", "TCP/25", "\"\""}) {
+    CAPTURE(port);
+    CHECK(PolicyPlaces(PolicyWith(std::format("ports: [tcp/25, {}]", port))) == Places{"5:21 E153"});
+  }
+  CHECK(PolicyPlaces(PolicyWith("ports: []")) == Places{"5:5 E014"});
+  CHECK(PolicyPlaces(PolicyWith("ports: [{tcp: 25}]")) == Places{"5:13 E007"});
+  CHECK(FirstInPolicy(PolicyWith("ports: [25]")).hint == "write `tcp/25` or `udp/25`");
+  CHECK(FirstInPolicy(PolicyWith("ports: [25/tcp]")).hint == "did you mean `tcp/25`?");
+  CHECK(FirstInPolicy(PolicyWith("ports: [tcp/9-8]")).hint == "write `tcp/8-9`");
+}
+
+TEST_CASE("words") {
+  CHECK(PolicyPlaces(PolicyWith("action: direct")).empty());
+  CHECK(PolicyPlaces(PolicyWith("action: snatt")) == Places{"5:13 E152"});
+  CHECK(FirstInPolicy(PolicyWith("action: snatt")).hint == "did you mean `snat`?");
+  CHECK(PolicyPlaces(PolicyWith("on_no_gateway: pass")) == Places{"5:20 E152"});
+}
+
+TEST_CASE("the choice of an egress IP") {
+  const auto choice = [](std::string_view text) { return ParsePolicy(PolicyWith(std::format("egress_ip: {}", text)), "").value.policies.at("p").egress_ip; };
+  using Kind = policy::EgressIpChoice::Kind;
+  CHECK(choice("auto").kind == Kind::kAuto);
+  CHECK(choice("default").kind == Kind::kDefault);
+  CHECK(choice("node").kind == Kind::kNode);
+  CHECK(choice("203.0.113.1").ipv4 == *IpAddress::Parse("203.0.113.1"));
+  CHECK(choice("\"2001:db8::1\"").ipv6 == *IpAddress::Parse("2001:db8::1"));
+  CHECK(PolicyPlaces(PolicyWith("egress_ip: [203.0.113.1]")) == Places{"5:5 E010"});
+  CHECK(PolicyPlaces(PolicyWith("egress_ip: {}")) == Places{"5:5 E014"});
+  CHECK(PolicyPlaces(PolicyWith("egress_ip: {ipv4: \"2001:db8::1\"}")) == Places{"5:23 E150"});
+  CHECK(PolicyPlaces(PolicyWith("egress_ip: {v4: 203.0.113.1}")) == Places{"5:17 E008"});
+  CHECK(PolicyPlaces(PolicyWith("egress_ip: 203.0.113.0/24")) == Places{"5:16 E150"});
+  CHECK(PolicyPlaces(PolicyWith("egress_ip: atuo")) == Places{"5:16 E150"});
+}
+
+TEST_CASE("pools and gateways") {
+  const auto pool = [](std::string_view body) { return PolicyPlaces(std::format("version: 1\npools:\n  a: {}\n", body)); };
+  CHECK(pool("{ipv4: [\"2001:db8::1\"]}") == Places{"3:14 E150"});
+  CHECK(pool("{ipv6: [203.0.113.1]}") == Places{"3:14 E150"});
+  CHECK(pool("{ipv4: [203.0.113.9-203.0.113.1]}") == Places{"3:14 E150"});
+  CHECK(pool("{ipv4: 203.0.113.1}").empty());
+  CHECK(pool("{ipv4: [203.0.113.1], pair: maybe}") == Places{"3:34 E152"});
+  CHECK(pool("[203.0.113.1]") == Places{"3:3 E007"});
+  const auto gateway = [](std::string_view body) { return PolicyPlaces(std::format("version: 1\ngateways:\n  a: {{nodes: [gw1], {}}}\n", body)); };
+  CHECK(gateway("announce: l3") == Places{"3:31 E152"});
+  CHECK(gateway("announce: bgp") == Places{"3:31 E010"});
+  CHECK(gateway("pool: {a: b}") == Places{"3:21 E007"});
+  CHECK(gateway("default_ip: 203.0.113.1").empty());
+  CHECK(PolicyPlaces("version: 1\ngateways:\n  self: {nodes: [a]}\n") == Places{"3:3 E155"});
+  CHECK(PolicyPlaces("version: 1\ngateways:\n  a: {nodes: {names: [a]}}\n") == Places{"3:15 E008"});
+  CHECK(PolicyPlaces("version: 1\ngateways:\n  a: {nodes: {labels: {}}}\n") == Places{"3:15 E014"});
+  CHECK(PolicyPlaces("version: 1\ngateways:\n  a: {nodes: [no]}\n") == Places{"3:15 E012"});
+}
+
+}  // namespace
+}  // namespace egressd::yaml
