@@ -43,7 +43,7 @@ class ClassWriter {
   }
 
  private:
-  // Which sets a policy has; the families as bits 4 and 6 of an address family.
+  // Which sets a policy has, and for which families.
   struct PolicySets {
     unsigned to = 0;
     unsigned except = 0;

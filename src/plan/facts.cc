@@ -121,8 +121,9 @@ std::optional<std::uint32_t> Facts::NextHopMark(EgressId id) const {
     }
     case Carrier::Kind::kPeer: {
       const auto slot = inputs.slots.find(carrier->second.peer);
-      const bool known = std::ranges::contains(inputs.peers, carrier->second.peer, &Peer::name);
-      if (slot == inputs.slots.end() || !known) return std::nullopt;
+      const auto peer = std::ranges::find(inputs.peers, carrier->second.peer, &Peer::name);
+      if (slot == inputs.slots.end() || peer == inputs.peers.end()) return std::nullopt;
+      if (peer->underlay.family() != inputs.underlay.family()) return std::nullopt;  // the tunnel has no way there
       return marks.Of(slot->second.value) | id.value;
     }
   }

@@ -100,10 +100,14 @@ void PutTunnel(const Facts& facts, state::State& state) {
 void PutRouting(const Facts& facts, state::State& state) {
   PutGateways(facts, state);
   PutUplinks(facts, state);
-  // `iif lo` is how the reverse-path filter asks; the packet itself came in through the tunnel device and takes the main table. IPv6 has no such filter.
-  state::Rule reply = RuleFor(facts, Family::kIpv4, kReplySlot);
-  reply.key.input_device = "lo";
-  state::Put(state.rules, std::move(reply));
+  // The reverse-path filter asks for the way back with the packet's mark, and with the device that the packet will leave by as its input: it finds the
+  // tunnel. The packet itself came in through the tunnel device and takes the main table. IPv6 has no such filter.
+  state::Rule itself = RuleFor(facts, Family::kIpv4, kReplySlot);
+  itself.key.priority -= 1;
+  itself.key.input_device = facts.tunnel().device;
+  itself.key.table = kMainTable;
+  state::Put(state.rules, std::move(itself));
+  state::Put(state.rules, RuleFor(facts, Family::kIpv4, kReplySlot));
   state::Put(state.routes, state::Route{.key = {.table = facts.TableOf(kReplySlot), .destination = Everything(Family::kIpv4)},
                                         .device = facts.tunnel().device});
 }

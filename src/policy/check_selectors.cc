@@ -13,8 +13,11 @@ namespace {
 // An opening bracket that never closes, or a backslash with nothing behind it.
 bool IsGlob(std::string_view glob) {
   for (std::size_t i = 0; i < glob.size(); ++i) {
-    if (glob[i] == '\\' && ++i == glob.size()) return false;
-    if (i >= glob.size() || glob[i] != '[') continue;
+    if (glob[i] == '\\') {
+      if (++i == glob.size()) return false;
+      continue;
+    }
+    if (glob[i] != '[') continue;
     std::size_t close = i + 1;
     if (close < glob.size() && (glob[close] == '!' || glob[close] == '^')) ++close;
     close = glob.find(']', close + 1);

@@ -130,7 +130,6 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   Node& CopyOf(const Node& from, const YAML::Mark& mark, int depth) {
-    if (++aliased_ > kMaxAliasedNodes) Fail(mark, kTooBig, std::format("aliases add more than {} values", kMaxAliasedNodes), "write them out");
     Node& node = document_.nodes_.emplace_back();
     node.kind = from.kind;
     node.position = from.position;
@@ -140,9 +139,10 @@ class TreeBuilder : public YAML::EventHandler {
 
   void Copy(const Node& from, Node& to, const YAML::Mark& mark, int depth) {
     if (depth > kMaxDepth) Fail(mark, kTooBig, std::format("nested deeper than {} levels", kMaxDepth), "");
+    aliased_ += 1 + from.text.size() / 64;  // long texts count as well
+    if (aliased_ > kMaxAliasedNodes) Fail(mark, kTooBig, std::format("aliases add more than {} values", kMaxAliasedNodes), "write them out");
     to.is_quoted = from.is_quoted;
     to.is_written = from.is_written;
-    aliased_ += from.text.size() / 64;  // long texts count as well
     to.text = from.text;
     for (const Node::Entry& entry : from.entries) {
       Node* key = entry.key == nullptr ? nullptr : &CopyOf(*entry.key, mark, depth + 1);
@@ -260,14 +260,16 @@ const Node* Child(const Node& node, std::string_view& path) {
 
 }  // namespace
 
-const Node& Document::Resolve(std::string_view path) const {
+Document::Resolved Document::Resolve(std::string_view path) const {
   const Node* node = root_;
   while (!path.empty()) {
-    const Node* child = Child(*node, path);
+    std::string_view rest = path;
+    const Node* child = Child(*node, rest);
     if (child == nullptr) break;
     node = child;
+    path = rest;
   }
-  return *node;
+  return {*node, path};
 }
 
 std::string PathOf(const Node& node) {

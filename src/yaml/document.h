@@ -59,8 +59,13 @@ class Document {
 
   // Null node when the text has no content.
   const Node& root() const { return *root_; }
-  // The deepest node that `path` leads to; names may contain dots, and "[0]" of a single value is that value.
-  const Node& Resolve(std::string_view path) const;
+  // The deepest node that `path` leads to, and the rest of the path that leads nowhere. Names may contain dots, and "[0]" of a single
+  // value is that value.
+  struct Resolved {
+    const Node& node;
+    std::string_view rest;
+  };
+  Resolved Resolve(std::string_view path) const;
 
  private:
   friend class TreeBuilder;

@@ -257,8 +257,9 @@ std::string Line(const nlmsghdr& message, const Listing& listing) {
   std::string line = std::format("{} {}", listing.request, listing.family);
   const auto* bytes = static_cast<const unsigned char*>(mnl_nlmsg_get_payload(&message));
   for (std::size_t i = 0; i < listing.header_bytes; ++i) line += std::format("{:02x}", bytes[i]);
-  const nlattr* attribute = nullptr;
-  mnl_attr_for_each(attribute, &message, static_cast<unsigned>(listing.header_bytes)) {
+  const auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, listing.header_bytes));
+  const auto* const end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(&message));
+  for (; mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const char*>(attribute))); attribute = mnl_attr_next(attribute)) {
     if (listing.ignored.contains(mnl_attr_get_type(attribute))) continue;
     line += std::format(" {}:", mnl_attr_get_type(attribute));
     const auto* value = static_cast<const unsigned char*>(mnl_attr_get_payload(attribute));

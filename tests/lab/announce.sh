@@ -14,8 +14,18 @@ holder6=$(holder src1 $EGRESS6)
 equal "cache of the outside host" "$(mac "$holder")" "$(cached $EGRESS4)"
 equal "cache of the outside host" "$(mac "$holder6")" "$(cached $EGRESS6)"
 on outside nft -f - <<'NFT'
-table arp silent { chain out { type filter hook output priority 0; arp operation request drop } }
-table inet silent { chain out { type filter hook output priority 0; icmpv6 type nd-neighbor-solicit drop } }
+table arp silent {
+  chain out {
+    type filter hook output priority 0
+    arp operation request drop
+  }
+}
+table inet silent {
+  chain out {
+    type filter hook output priority 0
+    icmpv6 type nd-neighbor-solicit drop
+  }
+}
 NFT
 for name in "$holder" "$holder6"; do
   ip -n under link set "$name" down

@@ -8,7 +8,16 @@ for name in src1 gw1; do
   ip -n $name route add 192.0.2.0/24 dev under0 table 26999
   ip -n $name route add 192.0.2.128/25 via 10.0.0.254 proto 200
   on $name nft -f - <<'NFT'
-table inet mine { map m { type ipv4_addr : mark; elements = { 192.0.2.1 : 0x00000001 } }; chain c { type filter hook forward priority 0; counter } }
+table inet mine {
+  map m {
+    type ipv4_addr : mark
+    elements = { 192.0.2.1 : 0x00000001 }
+  }
+  chain c {
+    type filter hook forward priority 0
+    counter
+  }
+}
 NFT
 done
 look() {
@@ -16,9 +25,9 @@ look() {
   local what
   for what in "rule" "-6 rule" "route show table all" "-6 route show table all" "link" "address" "neighbour show nud permanent"; do
     echo "== $what"
-    on "$1" ip -j -d $what | $PYTHON "$PROBE" json '"\n".join(sorted(json.dumps(x, sort_keys=True) for x in d))'
+    on "$1" ip -j $what | $PYTHON "$PROBE" json '"\n".join(sorted(json.dumps(x, sort_keys=True) for x in d))'
   done
-  on "$1" bridge fdb | grep -v docker0 | sort
+  on "$1" bridge fdb | grep permanent | sort
   on "$1" sysctl -a 2>/dev/null | grep '^net\.' | grep -v 'conntrack_count\|\.neigh\.default\.gc_\|nf_conntrack_helper'
 }
 look src1 >"$LAB/src1.before"

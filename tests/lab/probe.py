@@ -406,7 +406,7 @@ def plain(device):
 
 
 def expression(text):
-    value = eval(text, {"d": json.load(sys.stdin)})
+    value = eval(text, globals() | {"d": json.load(sys.stdin)})
     print(value if isinstance(value, str) else json.dumps(value))
 
 

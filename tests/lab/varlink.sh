@@ -25,8 +25,8 @@ text = call("org.varlink.service.GetInterfaceDescription", interface="io.egressd
 assert "interface io.egressd" in text, text
 methods = re.findall(r"^method (\w+)", text, re.M)
 print("methods:", *methods)
-assert {"Apply", "Status"} <= set(methods), methods
-answer = call("io.egressd.Status")
+assert {"Apply", "GetStatus"} <= set(methods), methods
+answer = call("io.egressd.GetStatus")
 assert "error" not in answer and answer["parameters"], answer
 answer = call("io.egressd.NoSuchMethod")
 assert answer["error"] == "org.varlink.service.MethodNotFound", answer

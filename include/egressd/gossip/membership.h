@@ -73,7 +73,7 @@ class Membership {
   const std::optional<Record>& own() const { return own_; }
   // What others still had of this node's former life when it started.
   const std::optional<Record>& former() const { return former_; }
-  Sync& sync() { return sync_; }
+  const Sync& sync() const { return sync_; }
   bool synced(Time now);
   // Grows when others know a later incarnation than the one this node started with: seal and replay window must follow.
   std::uint64_t incarnation() const { return incarnation_; }

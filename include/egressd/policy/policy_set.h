@@ -52,7 +52,7 @@ struct Workload {
   auto operator<=>(const Workload&) const = default;
 };
 
-// An element of `to:`, `except:` or `destinations:`: a prefix, or `@name` (a reference into `destinations`).
+// An element of `to:`, `except:` or `destinations:`: a prefix, or what `@name` refers to, an entry of `destinations` (without the `@`).
 using Destination = std::variant<Prefix, std::string>;
 
 enum class Reach : std::uint8_t { kExternal, kAny, kListed };

@@ -1,12 +1,23 @@
 // One line for each finding, so that a test reads like a table: "3:12 E010".
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <format>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "egressd/yaml/yaml.h"
+
+template <>
+struct doctest::StringMaker<std::vector<std::string>> {
+  static doctest::String convert(const std::vector<std::string>& lines) {
+    std::string joined;
+    for (const std::string& line : lines) joined += "{" + line + "} ";
+    return joined.c_str();
+  }
+};
 
 namespace egressd::yaml {
 

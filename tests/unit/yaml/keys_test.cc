@@ -11,7 +11,7 @@ std::string HintFor(std::string_view key) { return FirstInPolicy(PolicyWith(std:
 TEST_CASE("unknown keys come with a guess") {
   CHECK(PolicyPlaces(PolicyWith("prioritty: 5")) == Places{"5:5 E008"});
   CHECK(HintFor("prioritty") == "did you mean `priority`?");
-  CHECK(HintFor("egress-ip") == "did you mean `egress_ip`?");
+  CHECK(HintFor("egress_pi") == "did you mean `egress_ip`?");
   CHECK(HintFor("actoin") == "did you mean `action`?");
   CHECK(HintFor("zzzzzzzz").starts_with("known keys are description, namespace, priority"));
   CHECK(FirstInPolicy("version: 1\npolicys: {}\n").hint == "did you mean `policies`?");

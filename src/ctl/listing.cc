@@ -1,0 +1,128 @@
+#include "ctl/listing.h"
+
+#include <format>
+
+#include "ctl/table.h"
+
+namespace egressd::ctl {
+
+using control::Json;
+
+namespace {
+
+std::string Dash(const std::string& text) { return text.empty() ? "-" : text; }
+
+template <const char* const& kMember>
+std::string TextOf(const Session& /*session*/, const Json& item) {
+  return Dash(item[kMember].text());
+}
+template <const char* const& kMember>
+std::string NumberOf(const Session& /*session*/, const Json& item) {
+  return item[kMember].is_null() ? "-" : std::to_string(item[kMember].integer());
+}
+template <const char* const& kMember>
+std::string TextsOf(const Session& /*session*/, const Json& item) {
+  return Dash(JoinTexts(item[kMember], " "));
+}
+
+constexpr const char* kName = "name";
+constexpr const char* kIp = "ip";
+constexpr const char* kFamily = "family";
+constexpr const char* kAddress = "address";
+constexpr const char* kTunnelAddress = "tunnel_address";
+constexpr const char* kGateway = "gateway";
+constexpr const char* kNode = "node";
+constexpr const char* kNodes = "nodes";
+constexpr const char* kNamespace = "namespace";
+constexpr const char* kAction = "action";
+constexpr const char* kGeneration = "generation";
+constexpr const char* kWorkloads = "workloads";
+constexpr const char* kConnections = "connections";
+constexpr const char* kPolicies = "policies";
+constexpr const char* kPools = "pools";
+constexpr const char* kAddresses = "addresses";
+constexpr const char* kEgressIps = "egress_ips";
+
+std::string State(const Session& session, const Json& item) { return PaintedState(session, item["state"].text()); }
+
+std::string Labels(const Session& /*session*/, const Json& item) {
+  std::vector<std::string> parts;
+  for (const auto& [key, value] : item["labels"].members()) parts.push_back(key + '=' + value.text());
+  return Dash(Join(parts, ","));
+}
+
+std::string Role(const Session& /*session*/, const Json& item) { return item["gateway"].boolean() ? "gateway" : "-"; }
+std::string RoundTrip(const Session& /*session*/, const Json& item) { return item["rtt_ms"].is_null() ? "-" : std::format("{:.1f} ms", item["rtt_ms"].real()); }
+std::string NumberOfIps(const Session& /*session*/, const Json& item) { return std::to_string(item["egress_ips"].items().size()); }
+std::string ActionOrDisabled(const Session& session, const Json& item) {
+  return item["enabled"].boolean() ? item["action"].text() : session.Yellow("disabled");
+}
+std::string Alive(const Session& session, const Json& item) {
+  const auto alive = item["alive"].integer();
+  const std::string text = std::format("{} of {}", alive, item["nodes"].items().size());
+  return alive == 0 ? session.Red(text) : text;
+}
+std::string Placed(const Session& /*session*/, const Json& item) {
+  std::vector<std::string> parts;
+  for (const Json& ip : item["egress_ips"].items()) parts.push_back(std::format("{}@{}", ip["ip"].text(), Dash(ip["node"].text())));
+  return Dash(Join(parts, " "));
+}
+std::string Default(const Session& /*session*/, const Json& item) { return item["default"].boolean() ? "yes" : "-"; }
+
+}  // namespace
+
+std::span<const Kind> Kinds() {
+  static const std::vector<Kind> kKinds{
+      {"nodes", "node", kName, {"node", "no"},
+       {{"NODE", TextOf<kName>}, {"ADDRESS", TextOf<kAddress>}, {"STATE", State}, {"ROLE", Role}, {"RTT", RoundTrip},
+        {"GENERATION", NumberOf<kGeneration>}, {"IPS", NumberOfIps}, {"TUNNEL", TextOf<kTunnelAddress>, true}, {"HELD", TextsOf<kEgressIps>, true},
+        {"LABELS", Labels}}},
+      {"gateways", "gateway", kName, {"gateway", "gw"},
+       {{"GATEWAY", TextOf<kName>}, {"ALIVE", Alive}, {"NODES", TextsOf<kNodes>}, {"POOLS", TextsOf<kPools>}, {"EGRESS IPS", Placed},
+        {"DEFAULT", Default, true}, {"POLICIES", TextsOf<kPolicies>, true}}},
+      {"policies", "policy", kName, {"policy", "pol"},
+       {{"POLICY", TextOf<kName>}, {"ACTION", ActionOrDisabled}, {"GATEWAY", TextOf<kGateway>}, {"EGRESS IP", TextsOf<kEgressIps>},
+        {"NODE", TextsOf<kNodes>}, {"WORKLOADS", NumberOf<kWorkloads>}, {"CONNS", NumberOf<kConnections>}}},
+      {"ips", "ip", kIp, {"ip", "egress-ips"},
+       {{"IP", TextOf<kIp>}, {"FAMILY", TextOf<kFamily>}, {"GATEWAY", TextOf<kGateway>}, {"NODE", TextOf<kNode>}, {"STATE", State},
+        {"POLICIES", TextsOf<kPolicies>}}},
+      {"workloads", "workload", kName, {"workload", "wl"},
+       {{"WORKLOAD", TextOf<kName>}, {"NAMESPACE", TextOf<kNamespace>}, {"ADDRESSES", TextsOf<kAddresses>}, {"POLICIES", TextsOf<kPolicies>},
+        {"NODE", TextOf<kNode>, true}, {"LABELS", Labels}}},
+  };
+  return kKinds;
+}
+
+std::string Listing(const Session& session, const Kind& kind, const Json& items) {
+  if (session.format() == Format::kName) {
+    std::string out;
+    for (const Json& item : items.items()) out += std::format("{}/{}\n", kind.singular, item[kind.key].text());
+    return out;
+  }
+  const auto shown = [&](const Column& column) { return !column.wide || session.format() == Format::kWide; };
+  std::vector<std::vector<std::string>> rows(1);
+  for (const Column& column : kind.columns) {
+    if (shown(column)) rows[0].emplace_back(column.title);
+  }
+  for (const Json& item : items.items()) {
+    auto& row = rows.emplace_back();
+    for (const Column& column : kind.columns) {
+      if (shown(column)) row.push_back(column.cell(session, item));
+    }
+  }
+  return Columns(rows);
+}
+
+std::string PaintedState(const Session& session, const std::string& state) {
+  if (state == "alive" || state == "held") return session.Green(state);
+  if (state == "dead" || state == "conflict" || state == "unassigned") return session.Red(state);
+  return session.Yellow(state);
+}
+
+std::string JoinTexts(const Json& list, std::string_view separator) {
+  std::vector<std::string> parts;
+  for (const Json& element : list.items()) parts.push_back(element.text());
+  return Join(parts, separator);
+}
+
+}  // namespace egressd::ctl

@@ -1,0 +1,132 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "egressd/policy/selection.h"
+#include "law/policy_generate.h"
+
+namespace egressd::policy {
+namespace {
+
+using namespace law;
+
+// What a selection says, without pointers.
+struct Answers {
+  std::map<std::string, std::string> exact;
+  std::vector<std::string> networks;
+  std::vector<std::uint32_t> keys;
+  std::map<std::string, std::size_t> counts;
+  bool operator==(const Answers&) const = default;
+};
+
+Answers AnswersOf(const Selection& selection) {
+  Answers answers;
+  for (const auto& [address, source_class] : selection.exact()) answers.exact[address.ToString()] = source_class->ToString();
+  for (const auto& network : selection.networks()) answers.networks.push_back(network.range.ToString() + network.source_class->ToString());
+  for (const SourceClass* source_class : selection.Classes()) answers.keys.push_back(source_class->key);
+  for (const auto& [name, policy] : selection.set().policies) answers.counts[name] = selection.WorkloadCount(name);
+  return answers;
+}
+
+// Every address that the generator knows, and some beside them.
+std::vector<IpAddress> Probes() {
+  std::vector<IpAddress> probes;
+  for (const char* stem : {"10.0.0.", "2001:db8::"}) {
+    for (int i = 0; i < 40; ++i) probes.push_back(IpAddress::Parse(stem + std::to_string(i)).value());
+  }
+  for (const char* far : {"192.0.2.1", "0.0.0.0", "255.255.255.255", "::", "ffff::"}) probes.push_back(IpAddress::Parse(far).value());
+  return probes;
+}
+
+const Policy* NaiveSelect(const Selection& selection, const InternalNetworks& internal, const Flow& flow) {
+  for (const Policy* policy : InOrder(selection.set())) {
+    if (WhyNot(*policy, flow.source, selection.WorkloadAt(flow.source), flow.interface)) continue;
+    if (!WhyNotDestination(selection.set(), *policy, internal, flow)) return policy;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("changing workloads step by step ends where building from scratch does") {
+  CHECK(rc::check("SetWorkloads is incremental", [] {
+    const PolicySet set = ArbitrarySet();
+    Selection grown(set, "n1");
+    std::map<std::string, std::vector<Workload>> now;
+    for (int step = *rc::gen::inRange(0, 8); step > 0; --step) {
+      const std::string source = OneOf<std::string>({"a", "b", "c"});
+      now[source] = ArbitraryWorkloads();
+      std::map<IpAddress, std::string> before;
+      for (const auto& [address, source_class] : grown.exact()) before[address] = source_class->ToString();
+      const std::vector<IpAddress> told = grown.SetWorkloads(source, now[source]);
+      std::map<IpAddress, std::string> after;
+      for (const auto& [address, source_class] : grown.exact()) after[address] = source_class->ToString();
+      std::vector<IpAddress> changed;
+      for (const IpAddress& probe : Probes()) {
+        const auto old = before.find(probe);
+        const auto fresh = after.find(probe);
+        if ((old == before.end() ? "" : old->second) != (fresh == after.end() ? "" : fresh->second)) changed.push_back(probe);
+      }
+      std::ranges::sort(changed);
+      RC_ASSERT(told == changed);
+    }
+    Selection built(set, "n1");
+    for (const auto& [source, workloads] : now) built.SetWorkloads(source, workloads);
+    RC_ASSERT(AnswersOf(grown) == AnswersOf(built));
+  }));
+}
+
+TEST_CASE("networks are disjoint and in order, and neighbours differ") {
+  CHECK(rc::check("networks are cut well", [] {
+    const Selection selection(ArbitrarySet(), "n1");
+    const auto& networks = selection.networks();
+    for (std::size_t i = 0; i < networks.size(); ++i) {
+      RC_ASSERT(networks[i].range.first <= networks[i].range.last);
+      RC_ASSERT(networks[i].source_class->family == networks[i].range.family());
+      if (i == 0) continue;
+      RC_ASSERT(networks[i - 1].range.last < networks[i].range.first);
+      const bool adjacent = networks[i - 1].range.last.Next() == networks[i].range.first;
+      RC_ASSERT(!adjacent || networks[i - 1].source_class != networks[i].source_class);
+    }
+  }));
+}
+
+TEST_CASE("the class of every source holds exactly the policies that select it, for exactly the devices") {
+  CHECK(rc::check("ClassOf agrees with asking every policy", [] {
+    Selection selection(ArbitrarySet(), "n1");
+    selection.SetWorkloads("a", ArbitraryWorkloads());
+    const std::vector<const Policy*> order = InOrder(selection.set());
+    for (const IpAddress& source : Probes()) {
+      const SourceClass* source_class = selection.ClassOf(source);
+      for (const std::string interface : {"br0", "br1", "other"}) {
+        std::vector<const Policy*> expected;
+        for (const Policy* policy : order) {
+          if (!WhyNot(*policy, source, selection.WorkloadAt(source), interface)) expected.push_back(policy);
+        }
+        std::vector<const Policy*> found;
+        for (const Interest& interest : source_class == nullptr ? std::vector<Interest>() : source_class->interests) {
+          if (interest.interfaces.empty() || interest.interfaces.contains(interface)) found.push_back(interest.policy);
+        }
+        RC_ASSERT(found == expected);
+      }
+    }
+  }));
+}
+
+TEST_CASE("Select finds what trying every policy in order finds") {
+  CHECK(rc::check("Select is first match", [] {
+    const Selection selection(ArbitrarySet(), "n1");
+    const InternalNetworks internal{ArbitraryPrefix()};
+    for (const IpAddress& source : Probes()) {
+      const Flow flow{.source = source,
+                      .interface = OneOf<std::string>({"br0", "br1", ""}),
+                      .destination = ArbitraryAddress(),
+                      .protocol = OneOf<std::uint8_t>({1, 6, 17}),
+                      .port = OneOf<std::uint16_t>({0, 9, 10, 15, 20, 21})};
+      RC_ASSERT(Select(selection, internal, flow) == NaiveSelect(selection, internal, flow));
+    }
+  }));
+}
+
+}  // namespace egressd::policy
