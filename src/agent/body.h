@@ -146,6 +146,10 @@ struct Agent::Body {
   bool recheck = false;                                  // connections, after the next commit
   Announcer announcer;
 
+  // For MayStay, which is asked for every tracked connection: InternalOf the inputs of this revision.
+  policy::InternalNetworks internal;
+  std::optional<std::uint64_t> internal_revision;
+
   // What changed since the last Settle.
   bool view_changed = false;                             // members, host, policy, own state
   bool build_needed = false;                             // something that plan::Build reads and plan::Inputs does not show

@@ -12,34 +12,34 @@ namespace {
 
 constexpr std::uint32_t kForever = 0xffffffff;
 
-Message Begin(int type, int flags, const Prefix& prefix, std::uint32_t device_index) {
+RouteMessage Begin(int type, int flags, const Prefix& prefix, std::uint32_t device_index) {
   ifaddrmsg header{};
   header.ifa_family = prefix.family() == Family::kIpv4 ? AF_INET : AF_INET6;
   header.ifa_prefixlen = prefix.length;
   header.ifa_scope = RT_SCOPE_UNIVERSE;
   header.ifa_index = device_index;
-  Message message(type, flags, header);
+  RouteMessage message(type, flags, header);
   message.Address(IFA_LOCAL, prefix.address).Address(IFA_ADDRESS, prefix.address);
   return message;
 }
 
 }  // namespace
 
-Message CreateAddress(const state::Address& address, std::uint32_t device_index) {
+RouteMessage CreateAddress(const state::Address& address, std::uint32_t device_index) {
   const Prefix& prefix = address.key.prefix;
-  Message message = Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, prefix, device_index);
+  RouteMessage message = Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, prefix, device_index);
   message.Byte(IFA_PROTO, state::kProtocol);
   if (prefix.family() == Family::kIpv6) message.Number(IFA_FLAGS, IFA_F_NODAD);
   return message;
 }
 
-Message RemoveAddress(const state::Address& address, std::uint32_t device_index) {
+RouteMessage RemoveAddress(const state::Address& address, std::uint32_t device_index) {
   return Begin(RTM_DELADDR, 0, address.key.prefix, device_index);
 }
 
-Message CreateEgressAddress(const state::EgressAddress& address, std::uint32_t device_index) {
+RouteMessage CreateEgressAddress(const state::EgressAddress& address, std::uint32_t device_index) {
   const Prefix prefix = Prefix::Of(address.key.address);
-  Message message = Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, prefix, device_index);
+  RouteMessage message = Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, prefix, device_index);
   message.Byte(IFA_PROTO, state::kProtocol);
   if (prefix.family() == Family::kIpv6) {
     // Deprecated from the start, so that the host's own traffic never picks it; no prefix route, a single address needs none.
@@ -51,16 +51,16 @@ Message CreateEgressAddress(const state::EgressAddress& address, std::uint32_t d
   return message;
 }
 
-Message RemoveEgressAddress(const state::EgressAddress& address, std::uint32_t device_index) {
+RouteMessage RemoveEgressAddress(const state::EgressAddress& address, std::uint32_t device_index) {
   return Begin(RTM_DELADDR, 0, Prefix::Of(address.key.address), device_index);
 }
 
-Message DumpAddresses() { return Message(RTM_GETADDR, 0, ifaddrmsg{}); }
+RouteMessage DumpAddresses() { return RouteMessage(RTM_GETADDR, 0, ifaddrmsg{}); }
 
 std::optional<FoundAddress> DecodeAddress(const nlmsghdr& message) {
   const auto* const header = HeaderOf<ifaddrmsg>(message);
   if (header == nullptr || (header->ifa_family != AF_INET && header->ifa_family != AF_INET6)) return std::nullopt;
-  const Attributes attributes(message, sizeof *header);
+  const RouteAttributes attributes(message, sizeof *header);
   // With a peer address, IFA_ADDRESS is the peer's and IFA_LOCAL ours; IPv6 without a peer has no IFA_LOCAL.
   auto address = attributes.Address(IFA_LOCAL);
   if (!address) address = attributes.Address(IFA_ADDRESS);

@@ -8,16 +8,16 @@
 #include <string>
 
 #include "egressd/state/state.h"
-#include "kernel/message.h"
+#include "kernel/route_message.h"
 #include "kernel/seen.h"
 
 namespace egressd::kernel {
 
-Message CreateAddress(const state::Address& address, std::uint32_t device_index);
-Message RemoveAddress(const state::Address& address, std::uint32_t device_index);
-Message CreateEgressAddress(const state::EgressAddress& address, std::uint32_t device_index);
-Message RemoveEgressAddress(const state::EgressAddress& address, std::uint32_t device_index);
-Message DumpAddresses();
+RouteMessage CreateAddress(const state::Address& address, std::uint32_t device_index);
+RouteMessage RemoveAddress(const state::Address& address, std::uint32_t device_index);
+RouteMessage CreateEgressAddress(const state::EgressAddress& address, std::uint32_t device_index);
+RouteMessage RemoveEgressAddress(const state::EgressAddress& address, std::uint32_t device_index);
+RouteMessage DumpAddresses();
 
 // One address as the kernel tells it, whoever it belongs to.
 struct FoundAddress {

@@ -29,14 +29,14 @@ bool IsGone(int error_number) {
 }
 
 // The messages of each kind under one name each.
-Message Create(const state::Address& object, std::uint32_t index) { return CreateAddress(object, index); }
-Message Create(const state::Neighbour& object, std::uint32_t index) { return CreateNeighbour(object, index); }
-Message Create(const state::FdbEntry& object, std::uint32_t index) { return CreateFdbEntry(object, index); }
-Message Create(const state::Route& object, std::uint32_t index) { return CreateRoute(object, index); }
-Message Removal(const state::Address& object, std::uint32_t index) { return RemoveAddress(object, index); }
-Message Removal(const state::Neighbour& object, std::uint32_t index) { return RemoveNeighbour(object, index); }
-Message Removal(const state::FdbEntry& object, std::uint32_t index) { return RemoveFdbEntry(object, index); }
-Message Removal(const state::Route& object, std::uint32_t index) { return RemoveRoute(object, index); }
+RouteMessage Create(const state::Address& object, std::uint32_t index) { return CreateAddress(object, index); }
+RouteMessage Create(const state::Neighbour& object, std::uint32_t index) { return CreateNeighbour(object, index); }
+RouteMessage Create(const state::FdbEntry& object, std::uint32_t index) { return CreateFdbEntry(object, index); }
+RouteMessage Create(const state::Route& object, std::uint32_t index) { return CreateRoute(object, index); }
+RouteMessage Removal(const state::Address& object, std::uint32_t index) { return RemoveAddress(object, index); }
+RouteMessage Removal(const state::Neighbour& object, std::uint32_t index) { return RemoveNeighbour(object, index); }
+RouteMessage Removal(const state::FdbEntry& object, std::uint32_t index) { return RemoveFdbEntry(object, index); }
+RouteMessage Removal(const state::Route& object, std::uint32_t index) { return RemoveRoute(object, index); }
 
 const std::string& DeviceOf(const state::Route& route) { return route.device; }
 template <typename Kind>
@@ -80,13 +80,13 @@ Result<void> Committer::Run(const state::Step& step, const state::State& believe
   return std::visit(run, step.object);
 }
 
-Result<void> Committer::Put(const Message& message, const std::string& what) {
+Result<void> Committer::Put(const RouteMessage& message, const std::string& what) {
   const auto done = socket_.Request(message);
   if (!done && done.error().error_number != EEXIST) return std::unexpected(done.error().As(what));
   return {};
 }
 
-Result<void> Committer::Remove(const Message& message, const std::string& what) {
+Result<void> Committer::Remove(const RouteMessage& message, const std::string& what) {
   const auto done = socket_.Request(message);
   if (!done && !IsGone(done.error().error_number)) return std::unexpected(done.error().As(what));
   return {};

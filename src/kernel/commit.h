@@ -29,8 +29,8 @@ class Committer {
   Result<void> MakeLink(const state::Link& link, const std::string& what);
   Result<void> DressLink(const state::Link& link, const std::string& what);
   Result<void> RunEgressAddress(state::Operation operation, const state::EgressAddress& address, const std::string& what);
-  Result<void> Put(const Message& message, const std::string& what);
-  Result<void> Remove(const Message& message, const std::string& what);
+  Result<void> Put(const RouteMessage& message, const std::string& what);
+  Result<void> Remove(const RouteMessage& message, const std::string& what);
 
   RouteSocket& socket_;
   Sysctls& sysctls_;

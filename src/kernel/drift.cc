@@ -68,7 +68,7 @@ void Drift::AddLink(const nlmsghdr& message) {
   const auto* const header = HeaderOf<ifinfomsg>(message);
   if (header == nullptr || header->ifi_family != AF_UNSPEC) return;  // AF_BRIDGE: a port of a bridge changed, not the device
   const auto index = static_cast<std::uint32_t>(header->ifi_index);
-  const std::string name = Attributes(message, sizeof *header).Text(IFLA_IFNAME);
+  const std::string name = RouteAttributes(message, sizeof *header).Text(IFLA_IFNAME);
   const std::string known = devices_.Name(index);
   if (!known.empty() && known != name) renamed_ = true;
   if (IsRemoval(message) || (header->ifi_flags & IFF_UP) == 0) fallen_.insert(name);

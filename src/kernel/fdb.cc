@@ -17,31 +17,31 @@ ndmsg Header(std::uint32_t device_index) {
 
 }  // namespace
 
-Message CreateFdbEntry(const state::FdbEntry& entry, std::uint32_t device_index) {
+RouteMessage CreateFdbEntry(const state::FdbEntry& entry, std::uint32_t device_index) {
   ndmsg header = Header(device_index);
   header.ndm_state = NUD_PERMANENT | NUD_NOARP;
-  Message message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, header);
+  RouteMessage message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, header);
   message.Bytes(NDA_LLADDR, entry.key.mac.bytes).Address(NDA_DST, entry.destination);
   return message;
 }
 
-Message RemoveFdbEntry(const state::FdbEntry& entry, std::uint32_t device_index) {
-  Message message(RTM_DELNEIGH, 0, Header(device_index));
+RouteMessage RemoveFdbEntry(const state::FdbEntry& entry, std::uint32_t device_index) {
+  RouteMessage message(RTM_DELNEIGH, 0, Header(device_index));
   message.Bytes(NDA_LLADDR, entry.key.mac.bytes);
   return message;
 }
 
-Message DumpFdb(std::uint32_t device_index) {
+RouteMessage DumpFdb(std::uint32_t device_index) {
   ndmsg header{};
   header.ndm_family = AF_BRIDGE;
   header.ndm_ifindex = static_cast<int>(device_index);
-  return Message(RTM_GETNEIGH, 0, header);
+  return RouteMessage(RTM_GETNEIGH, 0, header);
 }
 
 std::optional<Seen<state::FdbEntry>> DecodeFdbEntry(const nlmsghdr& message, const Devices& devices) {
   const auto* const header = HeaderOf<ndmsg>(message);
   if (header == nullptr || header->ndm_family != AF_BRIDGE || (header->ndm_flags & NTF_SELF) == 0) return std::nullopt;
-  const Attributes attributes(message, sizeof *header);
+  const RouteAttributes attributes(message, sizeof *header);
   const auto mac = attributes.Mac(NDA_LLADDR);
   const std::string device = devices.Name(static_cast<std::uint32_t>(header->ndm_ifindex));
   if (!mac || device.empty()) return std::nullopt;

@@ -6,15 +6,15 @@
 #include <string>
 
 #include "egressd/state/state.h"
-#include "kernel/message.h"
+#include "kernel/route_message.h"
 #include "kernel/seen.h"
 
 namespace egressd::kernel {
 
 // Creates or replaces.
-Message CreateFdbEntry(const state::FdbEntry& entry, std::uint32_t device_index);
-Message RemoveFdbEntry(const state::FdbEntry& entry, std::uint32_t device_index);
-Message DumpFdb(std::uint32_t device_index);
+RouteMessage CreateFdbEntry(const state::FdbEntry& entry, std::uint32_t device_index);
+RouteMessage RemoveFdbEntry(const state::FdbEntry& entry, std::uint32_t device_index);
+RouteMessage DumpFdb(std::uint32_t device_index);
 
 // Any entry of a known device's own table; the caller looks at the device.
 std::optional<Seen<state::FdbEntry>> DecodeFdbEntry(const nlmsghdr& message, const Devices& devices);

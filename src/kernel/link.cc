@@ -11,8 +11,8 @@ namespace {
 constexpr std::string_view kAlias = "egressd";
 constexpr std::string_view kKind = "vxlan";
 
-Message NameOnly(std::uint32_t index) {
-  Message message(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = static_cast<int>(index)});
+RouteMessage NameOnly(std::uint32_t index) {
+  RouteMessage message(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = static_cast<int>(index)});
   message.Text(IFLA_IFALIAS, kAlias);
   return message;
 }
@@ -24,8 +24,8 @@ bool CanChange(const state::Link& observed, const state::Link& desired) {
          observed.group_policy == desired.group_policy && observed.learning == desired.learning;
 }
 
-Message CreateLink(const state::Link& link) {
-  Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
+RouteMessage CreateLink(const state::Link& link) {
+  RouteMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
   message.Text(IFLA_IFNAME, link.key.name).Bytes(IFLA_ADDRESS, link.mac.bytes).Number(IFLA_MTU, link.mtu_bytes);
   message.Begin(IFLA_LINKINFO).Text(IFLA_INFO_KIND, kKind).Begin(IFLA_INFO_DATA);
   message.Number(IFLA_VXLAN_ID, link.vni).Port(IFLA_VXLAN_PORT, link.port).Byte(IFLA_VXLAN_LEARNING, link.learning ? 1 : 0);
@@ -35,32 +35,32 @@ Message CreateLink(const state::Link& link) {
   return message;
 }
 
-Message NameLinkWithoutIpv6(std::uint32_t index) { return NameOnly(index); }
+RouteMessage NameLinkWithoutIpv6(std::uint32_t index) { return NameOnly(index); }
 
-Message NameLink(std::uint32_t index) {
-  Message message = NameOnly(index);
+RouteMessage NameLink(std::uint32_t index) {
+  RouteMessage message = NameOnly(index);
   message.Begin(IFLA_AF_SPEC).Begin(AF_INET6).Byte(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE).End().End();
   return message;
 }
 
-Message ChangeLink(const state::Link& link, std::uint32_t index) {
-  Message message(RTM_NEWLINK, 0,
+RouteMessage ChangeLink(const state::Link& link, std::uint32_t index) {
+  RouteMessage message(RTM_NEWLINK, 0,
                   ifinfomsg{.ifi_index = static_cast<int>(index), .ifi_flags = link.up ? static_cast<unsigned>(IFF_UP) : 0u, .ifi_change = IFF_UP});
   message.Bytes(IFLA_ADDRESS, link.mac.bytes).Number(IFLA_MTU, link.mtu_bytes);
   return message;
 }
 
-Message RemoveLink(std::uint32_t index) { return Message(RTM_DELLINK, 0, ifinfomsg{.ifi_index = static_cast<int>(index)}); }
+RouteMessage RemoveLink(std::uint32_t index) { return RouteMessage(RTM_DELLINK, 0, ifinfomsg{.ifi_index = static_cast<int>(index)}); }
 
-Message DumpLinks() { return Message(RTM_GETLINK, 0, ifinfomsg{}); }
+RouteMessage DumpLinks() { return RouteMessage(RTM_GETLINK, 0, ifinfomsg{}); }
 
 std::optional<Seen<state::Link>> DecodeLink(const nlmsghdr& message, const std::string& name) {
   const auto* const header = HeaderOf<ifinfomsg>(message);
   if (header == nullptr) return std::nullopt;
-  const Attributes attributes(message, sizeof *header);
+  const RouteAttributes attributes(message, sizeof *header);
   if (attributes.Text(IFLA_IFNAME) != name) return std::nullopt;
-  const Attributes described = attributes.Nested(IFLA_LINKINFO);
-  const Attributes vxlan = described.Nested(IFLA_INFO_DATA);
+  const RouteAttributes described = attributes.Nested(IFLA_LINKINFO);
+  const RouteAttributes vxlan = described.Nested(IFLA_INFO_DATA);
   Seen<state::Link> seen{.object = {.key = {.name = name}}};
   state::Link& link = seen.object;
   link.vni = vxlan.Number(IFLA_VXLAN_ID).value_or(0);

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "egressd/state/state.h"
-#include "kernel/message.h"
+#include "kernel/route_message.h"
 #include "kernel/seen.h"
 
 namespace egressd::kernel {
@@ -19,15 +19,15 @@ namespace egressd::kernel {
 bool CanChange(const state::Link& observed, const state::Link& desired);
 
 // The device, down and without alias.
-Message CreateLink(const state::Link& link);
+RouteMessage CreateLink(const state::Link& link);
 // Gives it the alias and keeps IPv6 from making up a link-local address.
-Message NameLink(std::uint32_t index);
+RouteMessage NameLink(std::uint32_t index);
 // The same without touching IPv6, for kernels without it.
-Message NameLinkWithoutIpv6(std::uint32_t index);
+RouteMessage NameLinkWithoutIpv6(std::uint32_t index);
 // MAC, MTU and up.
-Message ChangeLink(const state::Link& link, std::uint32_t index);
-Message RemoveLink(std::uint32_t index);
-Message DumpLinks();
+RouteMessage ChangeLink(const state::Link& link, std::uint32_t index);
+RouteMessage RemoveLink(std::uint32_t index);
+RouteMessage DumpLinks();
 
 // Any link of the given name.
 std::optional<Seen<state::Link>> DecodeLink(const nlmsghdr& message, const std::string& name);

@@ -16,22 +16,22 @@ ndmsg Header(const IpAddress& address, std::uint32_t device_index) {
 
 }  // namespace
 
-Message CreateNeighbour(const state::Neighbour& neighbour, std::uint32_t device_index) {
+RouteMessage CreateNeighbour(const state::Neighbour& neighbour, std::uint32_t device_index) {
   ndmsg header = Header(neighbour.key.address, device_index);
   header.ndm_state = NUD_PERMANENT;
-  Message message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, header);
+  RouteMessage message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, header);
   message.Address(NDA_DST, neighbour.key.address).Bytes(NDA_LLADDR, neighbour.mac.bytes);
   return message;
 }
 
-Message RemoveNeighbour(const state::Neighbour& neighbour, std::uint32_t device_index) {
-  Message message(RTM_DELNEIGH, 0, Header(neighbour.key.address, device_index));
+RouteMessage RemoveNeighbour(const state::Neighbour& neighbour, std::uint32_t device_index) {
+  RouteMessage message(RTM_DELNEIGH, 0, Header(neighbour.key.address, device_index));
   message.Address(NDA_DST, neighbour.key.address);
   return message;
 }
 
-Message DumpNeighbours(std::uint32_t device_index) {
-  Message message(RTM_GETNEIGH, 0, ndmsg{});
+RouteMessage DumpNeighbours(std::uint32_t device_index) {
+  RouteMessage message(RTM_GETNEIGH, 0, ndmsg{});
   message.Number(NDA_IFINDEX, device_index);
   return message;
 }
@@ -39,7 +39,7 @@ Message DumpNeighbours(std::uint32_t device_index) {
 std::optional<Seen<state::Neighbour>> DecodeNeighbour(const nlmsghdr& message, const Devices& devices) {
   const auto* const header = HeaderOf<ndmsg>(message);
   if (header == nullptr || (header->ndm_family != AF_INET && header->ndm_family != AF_INET6)) return std::nullopt;
-  const Attributes attributes(message, sizeof *header);
+  const RouteAttributes attributes(message, sizeof *header);
   const auto address = attributes.Address(NDA_DST);
   const std::string device = devices.Name(static_cast<std::uint32_t>(header->ndm_ifindex));
   if (!address || device.empty() || (header->ndm_flags & NTF_PROXY) != 0) return std::nullopt;

@@ -6,15 +6,15 @@
 #include <string>
 
 #include "egressd/state/state.h"
-#include "kernel/message.h"
+#include "kernel/route_message.h"
 #include "kernel/seen.h"
 
 namespace egressd::kernel {
 
 // Creates or replaces.
-Message CreateNeighbour(const state::Neighbour& neighbour, std::uint32_t device_index);
-Message RemoveNeighbour(const state::Neighbour& neighbour, std::uint32_t device_index);
-Message DumpNeighbours(std::uint32_t device_index);
+RouteMessage CreateNeighbour(const state::Neighbour& neighbour, std::uint32_t device_index);
+RouteMessage RemoveNeighbour(const state::Neighbour& neighbour, std::uint32_t device_index);
+RouteMessage DumpNeighbours(std::uint32_t device_index);
 
 // Any IPv4 or IPv6 neighbour on a known device; the caller looks at the device.
 std::optional<Seen<state::Neighbour>> DecodeNeighbour(const nlmsghdr& message, const Devices& devices);

@@ -26,7 +26,7 @@ bool IsMissingFamily(const Refusal& refusal) {
   return refusal.error_number == EAFNOSUPPORT || refusal.error_number == EOPNOTSUPP || refusal.error_number == EPFNOSUPPORT;
 }
 
-Result<void> Dump(RouteSocket& socket, const Message& message, std::string_view what, const std::function<void()>& begin,
+Result<void> Dump(RouteSocket& socket, const RouteMessage& message, std::string_view what, const std::function<void()>& begin,
                   const std::function<void(const nlmsghdr&)>& visit) {
   auto done = socket.Dump(message, begin, visit);
   if (!done && !IsMissingFamily(done.error())) return std::unexpected(done.error().As("read " + std::string(what)));
@@ -44,7 +44,7 @@ Result<void> ObserveLinks(RouteSocket& socket, const std::string& tunnel_device,
         const auto* const header = HeaderOf<ifinfomsg>(message);
         if (header == nullptr || message.nlmsg_type != RTM_NEWLINK) return;
         const auto index = static_cast<std::uint32_t>(header->ifi_index);
-        devices.Put(index, Attributes(message, sizeof *header).Text(IFLA_IFNAME));
+        devices.Put(index, RouteAttributes(message, sizeof *header).Text(IFLA_IFNAME));
         auto seen = DecodeLink(message, tunnel_device);
         if (!seen || !seen->ours) return;
         devices.tunnel_index = index;
@@ -72,10 +72,10 @@ Result<void> ObserveAddresses(RouteSocket& socket, const Devices& devices, state
 }
 
 template <typename Kind, typename Decode>
-Result<void> ObserveKind(RouteSocket& socket, const std::vector<Message>& dumps, std::string_view what, state::Objects<Kind>& into,
+Result<void> ObserveKind(RouteSocket& socket, const std::vector<RouteMessage>& dumps, std::string_view what, state::Objects<Kind>& into,
                          const Decode& decode) {
   into.clear();
-  for (const Message& dump : dumps) {
+  for (const RouteMessage& dump : dumps) {
     state::Objects<Kind> found;
     auto done = Dump(
         socket, dump, what, [&] { found.clear(); },
@@ -91,8 +91,8 @@ Result<void> ObserveKind(RouteSocket& socket, const std::vector<Message>& dumps,
 
 // Messages cannot be copied, so they cannot stand in an initialiser list.
 template <typename... Messages>
-std::vector<Message> List(Messages... messages) {
-  std::vector<Message> list;
+std::vector<RouteMessage> List(Messages... messages) {
+  std::vector<RouteMessage> list;
   (list.push_back(std::move(messages)), ...);
   return list;
 }
@@ -135,7 +135,7 @@ Result<state::Host> ReadHost(RouteSocket& socket, const std::string& tunnel_devi
       [&](const nlmsghdr& message) {
         const auto* const header = HeaderOf<ifinfomsg>(message);
         if (header == nullptr || message.nlmsg_type != RTM_NEWLINK) return;
-        const Attributes attributes(message, sizeof *header);
+        const RouteAttributes attributes(message, sizeof *header);
         const auto index = static_cast<std::uint32_t>(header->ifi_index);
         state::HostDevice device{.name = attributes.Text(IFLA_IFNAME), .index = index};
         devices.Put(index, device.name);

@@ -24,52 +24,52 @@ rtmsg Header(const state::Route& route) {
   return header;
 }
 
-Message WithAttributes(Message message, const state::Route& route, std::uint32_t device_index) {
+RouteMessage WithAttributes(RouteMessage message, const state::Route& route, std::uint32_t device_index) {
   if (route.key.destination.length != 0) message.Address(RTA_DST, route.key.destination.address);
   message.Number(RTA_TABLE, route.key.table).Number(RTA_OIF, device_index);
   if (route.next_hop) message.Address(RTA_GATEWAY, *route.next_hop);
   return message;
 }
 
-std::optional<Prefix> DestinationOf(const rtmsg& header, const Attributes& attributes) {
+std::optional<Prefix> DestinationOf(const rtmsg& header, const RouteAttributes& attributes) {
   if (header.rtm_family != AF_INET && header.rtm_family != AF_INET6) return std::nullopt;
   const IpAddress any = header.rtm_family == AF_INET ? IpAddress() : IpAddress::Ipv6(std::array<std::uint8_t, 16>{});
   return Prefix{.address = attributes.Address(RTA_DST).value_or(any), .length = header.rtm_dst_len};
 }
 
 // RTA_GATEWAY, or RTA_VIA where the next hop is of the other family.
-std::optional<IpAddress> NextHopOf(const Attributes& attributes) {
+std::optional<IpAddress> NextHopOf(const RouteAttributes& attributes) {
   if (const auto gateway = attributes.Address(RTA_GATEWAY)) return gateway;
   const auto via = attributes.Bytes(RTA_VIA);
   if (via.size() == 2 + 4 || via.size() == 2 + 16) return IpAddress::FromBytes(via.subspan(2));
   return std::nullopt;
 }
 
-Message Dump(Family family, std::uint8_t protocol, std::uint8_t table) {
+RouteMessage Dump(Family family, std::uint8_t protocol, std::uint8_t table) {
   rtmsg header{};
   header.rtm_family = family == Family::kIpv4 ? AF_INET : AF_INET6;
   header.rtm_protocol = protocol;
   header.rtm_table = table;
-  return Message(RTM_GETROUTE, 0, header);
+  return RouteMessage(RTM_GETROUTE, 0, header);
 }
 
 }  // namespace
 
-Message CreateRoute(const state::Route& route, std::uint32_t device_index) {
-  return WithAttributes(Message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, Header(route)), route, device_index);
+RouteMessage CreateRoute(const state::Route& route, std::uint32_t device_index) {
+  return WithAttributes(RouteMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, Header(route)), route, device_index);
 }
 
-Message RemoveRoute(const state::Route& route, std::uint32_t device_index) {
-  return WithAttributes(Message(RTM_DELROUTE, 0, Header(route)), route, device_index);
+RouteMessage RemoveRoute(const state::Route& route, std::uint32_t device_index) {
+  return WithAttributes(RouteMessage(RTM_DELROUTE, 0, Header(route)), route, device_index);
 }
 
-Message DumpRoutes(Family family) { return Dump(family, state::kProtocol, 0); }
-Message DumpMainRoutes(Family family) { return Dump(family, 0, RT_TABLE_MAIN); }
+RouteMessage DumpRoutes(Family family) { return Dump(family, state::kProtocol, 0); }
+RouteMessage DumpMainRoutes(Family family) { return Dump(family, 0, RT_TABLE_MAIN); }
 
 std::optional<Seen<state::Route>> DecodeRoute(const nlmsghdr& message, const Devices& devices) {
   const auto* const header = HeaderOf<rtmsg>(message);
   if (header == nullptr || (header->rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
-  const Attributes attributes(message, sizeof *header);
+  const RouteAttributes attributes(message, sizeof *header);
   const auto destination = DestinationOf(*header, attributes);
   if (!destination) return std::nullopt;
   return Seen<state::Route>{.object = {.key = {.table = attributes.Number(RTA_TABLE).value_or(header->rtm_table), .destination = *destination},
@@ -83,7 +83,7 @@ std::vector<state::HostRoute> DecodeHostRoute(const nlmsghdr& message, const Dev
   const auto* const header = HeaderOf<rtmsg>(message);
   if (header == nullptr || header->rtm_type != RTN_UNICAST || header->rtm_protocol == state::kProtocol) return {};
   if ((header->rtm_flags & RTM_F_CLONED) != 0) return {};
-  const Attributes attributes(message, sizeof *header);
+  const RouteAttributes attributes(message, sizeof *header);
   const auto destination = DestinationOf(*header, attributes);
   if (!destination || attributes.Number(RTA_TABLE).value_or(header->rtm_table) != RT_TABLE_MAIN) return {};
   const std::uint32_t metric = attributes.Number(RTA_PRIORITY).value_or(0);
@@ -97,7 +97,7 @@ std::vector<state::HostRoute> DecodeHostRoute(const nlmsghdr& message, const Dev
     rtnexthop hop{};
     std::memcpy(&hop, rest.data(), sizeof hop);
     if (hop.rtnh_len < sizeof hop || hop.rtnh_len > rest.size()) break;
-    const Attributes of_hop(rest.subspan(sizeof hop, hop.rtnh_len - sizeof hop));
+    const RouteAttributes of_hop(rest.subspan(sizeof hop, hop.rtnh_len - sizeof hop));
     routes.push_back({.destination = *destination,
                       .device = devices.Name(static_cast<std::uint32_t>(hop.rtnh_ifindex)),
                       .next_hop = NextHopOf(of_hop),

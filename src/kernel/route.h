@@ -7,17 +7,17 @@
 
 #include "egressd/state/host.h"
 #include "egressd/state/state.h"
-#include "kernel/message.h"
+#include "kernel/route_message.h"
 #include "kernel/seen.h"
 
 namespace egressd::kernel {
 
 // Creates or replaces.
-Message CreateRoute(const state::Route& route, std::uint32_t device_index);
-Message RemoveRoute(const state::Route& route, std::uint32_t device_index);
+RouteMessage CreateRoute(const state::Route& route, std::uint32_t device_index);
+RouteMessage RemoveRoute(const state::Route& route, std::uint32_t device_index);
 // Those with our protocol number only, whatever else the host has.
-Message DumpRoutes(Family family);
-Message DumpMainRoutes(Family family);
+RouteMessage DumpRoutes(Family family);
+RouteMessage DumpMainRoutes(Family family);
 
 // Any unicast route.
 std::optional<Seen<state::Route>> DecodeRoute(const nlmsghdr& message, const Devices& devices);

@@ -37,7 +37,7 @@ Refusal RefusalIn(const nlmsghdr& message) {
   if ((message.nlmsg_flags & NLM_F_ACK_TLVS) == 0) return refusal;
   // The refused message stands in between, unless the kernel left its payload out.
   const std::size_t quoted = (message.nlmsg_flags & NLM_F_CAPPED) != 0 ? 0 : error->msg.nlmsg_len - sizeof(nlmsghdr);
-  refusal.sentence = Attributes(message, sizeof(nlmsgerr) + quoted).Text(NLMSGERR_ATTR_MSG);
+  refusal.sentence = RouteAttributes(message, sizeof(nlmsgerr) + quoted).Text(NLMSGERR_ATTR_MSG);
   return refusal;
 }
 
@@ -58,7 +58,7 @@ Result<RouteSocket> RouteSocket::Open() {
   return RouteSocket(std::move(*fd));
 }
 
-std::expected<void, Refusal> RouteSocket::Send(const Message& message, int flags) {
+std::expected<void, Refusal> RouteSocket::Send(const RouteMessage& message, int flags) {
   nlmsghdr& header = message.header();
   header.nlmsg_seq = ++sequence_;
   header.nlmsg_flags = static_cast<std::uint16_t>(header.nlmsg_flags | flags);
@@ -90,14 +90,14 @@ std::expected<bool, Refusal> RouteSocket::Receive(const std::function<void(const
   }
 }
 
-std::expected<void, Refusal> RouteSocket::Request(const Message& message) {
+std::expected<void, Refusal> RouteSocket::Request(const RouteMessage& message) {
   if (auto sent = Send(message, NLM_F_ACK); !sent) return sent;
   auto answer = Receive(nullptr);
   if (!answer) return std::unexpected(std::move(answer.error()));
   return {};
 }
 
-std::expected<void, Refusal> RouteSocket::Dump(const Message& message, const std::function<void()>& begin,
+std::expected<void, Refusal> RouteSocket::Dump(const RouteMessage& message, const std::function<void()>& begin,
                                                const std::function<void(const nlmsghdr&)>& visit) {
   for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
     begin();

@@ -9,7 +9,7 @@
 
 #include "egressd/base/error.h"
 #include "egressd/base/fd.h"
-#include "kernel/message.h"
+#include "kernel/route_message.h"
 
 namespace egressd::kernel {
 
@@ -24,17 +24,17 @@ class RouteSocket {
  public:
   static Result<RouteSocket> Open();
   // Sends and waits for the acknowledgement.
-  std::expected<void, Refusal> Request(const Message& message);
+  std::expected<void, Refusal> Request(const RouteMessage& message);
   // Visits every message of a dump; starts again when the kernel says that the table changed meanwhile, so `begin` is called before
   // each attempt and must forget what was visited.
-  std::expected<void, Refusal> Dump(const Message& message, const std::function<void()>& begin,
+  std::expected<void, Refusal> Dump(const RouteMessage& message, const std::function<void()>& begin,
                                     const std::function<void(const nlmsghdr&)>& visit);
   // How many requests and dumps were sent.
   std::uint64_t requests() const { return sequence_; }
 
  private:
   explicit RouteSocket(Fd fd) : fd_(std::move(fd)), buffer_(std::size_t{1} << 16) {}
-  std::expected<void, Refusal> Send(const Message& message, int flags);
+  std::expected<void, Refusal> Send(const RouteMessage& message, int flags);
   // Receives until the answer to the last request is complete. True = a dump that was interrupted by a change.
   std::expected<bool, Refusal> Receive(const std::function<void(const nlmsghdr&)>& visit);
 

@@ -13,11 +13,11 @@ fib_rule_hdr Header(Family family) {
   return header;
 }
 
-Message Encode(int type, int flags, const state::Rule::Key& key) {
+RouteMessage Encode(int type, int flags, const state::Rule::Key& key) {
   fib_rule_hdr header = Header(key.family);
   header.action = FR_ACT_TO_TBL;
   header.table = key.table < 256 ? static_cast<std::uint8_t>(key.table) : std::uint8_t{RT_TABLE_UNSPEC};
-  Message message(type, flags, header);
+  RouteMessage message(type, flags, header);
   message.Number(FRA_PRIORITY, key.priority).Number(FRA_TABLE, key.table).Byte(FRA_PROTOCOL, state::kProtocol);
   if (key.mask != 0) message.Number(FRA_FWMARK, key.mark).Number(FRA_FWMASK, key.mask);
   if (!key.input_device.empty()) message.Text(FRA_IIFNAME, key.input_device);
@@ -27,14 +27,14 @@ Message Encode(int type, int flags, const state::Rule::Key& key) {
 
 }  // namespace
 
-Message CreateRule(const state::Rule& rule) { return Encode(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule.key); }
-Message RemoveRule(const state::Rule& rule) { return Encode(RTM_DELRULE, 0, rule.key); }
-Message DumpRules(Family family) { return Message(RTM_GETRULE, 0, Header(family)); }
+RouteMessage CreateRule(const state::Rule& rule) { return Encode(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule.key); }
+RouteMessage RemoveRule(const state::Rule& rule) { return Encode(RTM_DELRULE, 0, rule.key); }
+RouteMessage DumpRules(Family family) { return RouteMessage(RTM_GETRULE, 0, Header(family)); }
 
 std::optional<Seen<state::Rule>> DecodeRule(const nlmsghdr& message) {
   const auto* const header = HeaderOf<fib_rule_hdr>(message);
   if (header == nullptr || (header->family != AF_INET && header->family != AF_INET6)) return std::nullopt;
-  const Attributes attributes(message, sizeof *header);
+  const RouteAttributes attributes(message, sizeof *header);
   Seen<state::Rule> seen;
   state::Rule::Key& key = seen.object.key;
   key.family = header->family == AF_INET ? Family::kIpv4 : Family::kIpv6;

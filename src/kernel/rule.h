@@ -4,14 +4,14 @@
 #include <optional>
 
 #include "egressd/state/state.h"
-#include "kernel/message.h"
+#include "kernel/route_message.h"
 #include "kernel/seen.h"
 
 namespace egressd::kernel {
 
-Message CreateRule(const state::Rule& rule);
-Message RemoveRule(const state::Rule& rule);
-Message DumpRules(Family family);
+RouteMessage CreateRule(const state::Rule& rule);
+RouteMessage RemoveRule(const state::Rule& rule);
+RouteMessage DumpRules(Family family);
 
 // Any rule of IPv4 or IPv6.
 std::optional<Seen<state::Rule>> DecodeRule(const nlmsghdr& message);

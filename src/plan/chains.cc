@@ -54,7 +54,8 @@ void PutEntrances(const Facts& facts, state::State& state) {
   for (const Family family : kBoth) {
     own.push_back(Words().SetConnectionMarkBySource(family, PerFamily(stem::kSource, family)).Goto(chain::kDispatchOwn));
   }
-  PutBaseChain(state, chain::kOutput, {.type = NftHook::Type::kRoute, .point = NftHook::Point::kOutput, .priority = kMangle}, std::move(own));
+  PutBaseChain(state, chain::kOutput, {.type = NftHook::Type::kRoute, .point = NftHook::Point::kOutput, .priority = kMangle},
+               std::move(own));
 
   PutChain(state, chain::kDecidedBefore,
            {Words().ConnectionMark(kIdMask, kDirectMark).Return(), Words().SetPacketMarkByConnectionId(set::kNextHop).Return(),
@@ -87,7 +88,9 @@ void PutClassify(const Facts& facts, state::State& state) {
 
   // Loading the connection mark ends a rule for packets without a connection: they reach the last one.
   Rules dispatch{Words().ConnectionMark(kClassBit, kClassBit).VerdictByConnectionMark(set::kClasses)};
-  for (const Family family : kBoth) dispatch.push_back(Words().DestinationIn(family, PerFamily(stem::kInternal, family)).Goto(chain::kDirect));
+  for (const Family family : kBoth) {
+    dispatch.push_back(Words().DestinationIn(family, PerFamily(stem::kInternal, family)).Goto(chain::kDirect));
+  }
   dispatch.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kSteer));
   dispatch.push_back(Words().Goto(chain::kUntracked));
   PutChain(state, chain::kDispatch, std::move(dispatch));
@@ -131,7 +134,8 @@ void PutFromTunnel(const Facts& facts, state::State& state) {
 
 void PutNat(const Facts& facts, state::State& state) {
   Rules rules{Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return(),
-              Words().To(facts.tunnel().device).SnatTo(facts.inputs.self.ipv4), Words().To(facts.tunnel().device).SnatTo(facts.inputs.self.ipv6)};
+              Words().To(facts.tunnel().device).SnatTo(facts.inputs.self.ipv4),
+              Words().To(facts.tunnel().device).SnatTo(facts.inputs.self.ipv6)};
   for (const Family family : kBoth) rules.push_back(Words().SnatByConnectionId(family, PerFamily(stem::kSnat, family)));
   PutBaseChain(state, chain::kNat, {.type = NftHook::Type::kNat, .point = NftHook::Point::kPostrouting, .priority = kBeforeSrcnat},
                std::move(rules));

@@ -32,11 +32,12 @@ class ClassWriter {
       const Policy& policy = *interest.policy;
       const PolicySets& sets = SetsOf(policy);
       if (policy.to == Reach::kListed && !sets.Has(sets.to, source_class.family)) continue;  // nothing of this family is meant
-      if (interest.interfaces.empty()) rules.push_back(Decide(Conditions(Words(), policy, sets, source_class.family), policy, source_class.family));
+      const Family family = source_class.family;
+      if (interest.interfaces.empty()) rules.push_back(Decide(Conditions(Words(), policy, sets, family), policy, family));
       for (const std::string& device : interest.interfaces) {
         Words words;
         words.From(device);
-        rules.push_back(Decide(Conditions(std::move(words), policy, sets, source_class.family), policy, source_class.family));
+        rules.push_back(Decide(Conditions(std::move(words), policy, sets, family), policy, family));
       }
     }
     return rules;
@@ -120,6 +121,7 @@ void PutSourceClasses(const Facts& facts, state::State& state) {
   ClassWriter writer(facts, state);
   std::unordered_map<const SourceClass*, NftBytes> values;
   Elements classes(state, set::kClasses);
+  const NftRule otherwise = Words().Goto(chain::kDirect);
   for (const SourceClass* source_class : selection.Classes()) {
     if (const std::optional<std::uint32_t> mark = SimpleMark(facts, *source_class)) {
       values.emplace(source_class, NftBytes::Mark(*mark));
@@ -127,7 +129,7 @@ void PutSourceClasses(const Facts& facts, state::State& state) {
     }
     const std::string name = ClassChain(source_class->key);
     std::vector<NftRule> rules = writer.Rules(*source_class);
-    rules.push_back(Words().Goto(chain::kDirect));
+    rules.push_back(otherwise);
     PutChain(state, name, std::move(rules));
     classes.Add(NftBytes::Mark(source_class->key), state::NftVerdict{.code = state::NftVerdict::Code::kGoto, .chain = name});
     values.emplace(source_class, NftBytes::Mark(source_class->key));

@@ -55,7 +55,8 @@ class Story {
     }
     out_.policy = chosen->name;
     out_.action = Text(chosen->action);
-    std::string decided = std::format("{} {} decides: {}", SourceSet(selection, flow_.source), flow_.source.ToString(), PolicyText(*chosen));
+    std::string decided = std::format("{} {} decides: {}", SourceSet(selection, flow_.source), flow_.source.ToString(),
+        PolicyText(*chosen));
     if (!SimpleMark(facts_, *source_class) && !SourceSet(selection, flow_.source).starts_with("chain")) {
       decided += " in chain " + ClassChain(source_class->key);
     }
@@ -122,7 +123,8 @@ class Story {
 
   void LeaveHere(const Held& held, std::uint32_t mark) {
     const state::HostRoute* main = facts_.inputs.host->DefaultRoute(held.family);
-    const std::optional<IpAddress> next_hop = held.uplink.slot != 0 ? held.uplink.next_hop : main != nullptr ? main->next_hop : std::nullopt;
+    std::optional<IpAddress> next_hop = held.uplink.next_hop;
+    if (held.uplink.slot == 0 && main != nullptr && main->device == held.uplink.device) next_hop = main->next_hop;
     std::string way = std::format("egress id {}, mark {:#010x}", held.id.value, mark);
     if (held.uplink.slot != 0) way += std::format(", rule {}, table {}", Priority(), facts_.TableOf(held.uplink.slot));
     way += std::format(", dev {}", held.uplink.device);
@@ -137,7 +139,8 @@ class Story {
     const std::uint8_t slot = facts_.inputs.slots.at(peer.name).value;
     const bool ipv4 = binding.family == Family::kIpv4;
     const std::string& device = facts_.tunnel().device;
-    Line(std::format("egress id {}, map {}, mark {:#010x}, rule {}, table {}, dev {} via {}", binding.id.value, set::kNextHop, mark, Priority(),
+    Line(std::format("egress id {}, map {}, mark {:#010x}, rule {}, table {}, dev {} via {}", binding.id.value, set::kNextHop, mark,
+        Priority(),
                      facts_.TableOf(slot), device, (ipv4 ? peer.identity.ipv4 : peer.identity.ipv6).ToString()));
     const IpAddress& own = ipv4 ? facts_.inputs.self.ipv4 : facts_.inputs.self.ipv6;
     Line(std::format("source becomes {}, {} sends it to {} ({})", own.ToString(), device, peer.name, peer.underlay.ToString()));

@@ -11,7 +11,8 @@ namespace {
 const std::vector<Prefix>& NeverExternal() {
   static const std::vector<Prefix> kPrefixes = [] {
     std::vector<Prefix> prefixes;
-    for (const char* text : {"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8"}) {
+    for (const char* text : {"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::1/128", "fe80::/10",
+        "ff00::/8"}) {
       prefixes.push_back(*Prefix::Parse(text));
     }
     return prefixes;
@@ -45,7 +46,8 @@ bool IsOwn(const state::HostDevice& device, const IpAddress& address) {
 // A selected address inside the network that is not the host's own: a process of the host does not make the underlay a workload network.
 bool HoldsSelected(const policy::Selection& selection, const Connected& connected) {
   const auto& exact = selection.exact();
-  for (auto found = exact.lower_bound(connected.network.First()); found != exact.end() && connected.network.Contains(found->first); ++found) {
+  const auto Inside = [&](auto found) { return found != exact.end() && connected.network.Contains(found->first); };
+  for (auto found = exact.lower_bound(connected.network.First()); Inside(found); ++found) {
     if (!IsOwn(*connected.device, found->first)) return true;
   }
   return false;
@@ -90,7 +92,8 @@ std::vector<Connected> WorkloadNetworks(const Inputs& inputs) {
     const state::HostRoute* main = inputs.host->DefaultRoute(connected.network.family());
     const bool faces_outside = main != nullptr && main->device == connected.device->name;
     const auto Overlaps = [&](const Prefix& prefix) { return prefix.Overlaps(connected.network); };
-    const bool is_named = !faces_outside && (named.devices.contains(connected.device->name) || std::ranges::any_of(named.networks, Overlaps));
+    const bool in_named = named.devices.contains(connected.device->name) || std::ranges::any_of(named.networks, Overlaps);
+    const bool is_named = in_named && !faces_outside;
     const bool selected = is_named || HoldsSelected(selection, connected);
     if (selected || HoldsWorkload(workloads, connected)) {
       result.push_back({.device = connected.device, .network = connected.network, .selected = selected});
@@ -121,7 +124,10 @@ std::vector<std::string> FacingDevices(const Inputs& inputs) {
 
 policy::InternalNetworks InternalOf(const Inputs& inputs) {
   policy::InternalNetworks internal = NeverExternal();
-  if (inputs.selection != nullptr) internal.insert(internal.end(), inputs.selection->set().internal.begin(), inputs.selection->set().internal.end());
+  if (inputs.selection != nullptr) {
+    const std::vector<Prefix>& configured = inputs.selection->set().internal;
+    internal.insert(internal.end(), configured.begin(), configured.end());
+  }
   internal.push_back(Prefix::Of(inputs.underlay));
   for (const Peer& peer : inputs.peers) internal.push_back(Prefix::Of(peer.underlay));
   for (const Endpoint& endpoint : inputs.config->cluster.join) internal.push_back(Prefix::Of(endpoint.address));

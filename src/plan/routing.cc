@@ -10,7 +10,9 @@ constexpr std::uint32_t kMainTable = 254;  // RT_TABLE_MAIN
 
 Prefix Everything(Family family) { return Prefix::Containing(*IpAddress::Parse(family == Family::kIpv4 ? "0.0.0.0" : "::"), 0); }
 
-const IpAddress& TunnelAddress(const TunnelIdentity& identity, Family family) { return family == Family::kIpv4 ? identity.ipv4 : identity.ipv6; }
+const IpAddress& TunnelAddress(const TunnelIdentity& identity, Family family) {
+  return family == Family::kIpv4 ? identity.ipv4 : identity.ipv6;
+}
 
 state::Rule RuleFor(const Facts& facts, Family family, std::uint8_t slot) {
   return {.key = {.family = family,
@@ -100,8 +102,8 @@ void PutTunnel(const Facts& facts, state::State& state) {
 void PutRouting(const Facts& facts, state::State& state) {
   PutGateways(facts, state);
   PutUplinks(facts, state);
-  // The reverse-path filter asks for the way back with the packet's mark, and with the device that the packet will leave by as its input: it finds the
-  // tunnel. The packet itself came in through the tunnel device and takes the main table. IPv6 has no such filter.
+  // The reverse-path filter asks for the way back with the packet's mark, and with the device that the packet will leave by as its
+  // input: it finds the tunnel. The packet itself came in through the tunnel device and takes the main table. IPv6 has no such filter.
   state::Rule itself = RuleFor(facts, Family::kIpv4, kReplySlot);
   itself.key.priority -= 1;
   itself.key.input_device = facts.tunnel().device;

@@ -18,6 +18,7 @@ using state::NftPayload;
 constexpr std::uint8_t kUdp = 17, kTcp = 6, kIcmpv6 = 58;
 constexpr std::uint8_t kNfprotoIpv4 = 2, kNfprotoIpv6 = 10;  // NFPROTO_IPV4, NFPROTO_IPV6
 constexpr std::uint32_t kTcpFlagsOffset = 13;
+constexpr std::size_t kUsualExpressions = 12;
 
 std::string_view Ip(Family family) { return family == Family::kIpv4 ? "ip" : "ip6"; }
 
@@ -31,31 +32,33 @@ std::string_view StateName(std::uint32_t bit) {
   }
 }
 
-std::string Masked(std::uint32_t mask) { return mask == 0xffffffff ? std::string() : std::format(" & {:#010x}", mask); }
+std::string Hexadecimal(std::uint32_t mark) { return std::format("{:#010x}", mark); }
+std::string Masked(std::uint32_t mask) { return mask == 0xffffffff ? std::string() : " & " + Hexadecimal(mask); }
 
 }  // namespace
 
-Words& Words::Say(std::string_view text) {
+Words& Words::Say(std::initializer_list<std::string_view> parts) {
   if (!rule_.text.empty()) rule_.text += ' ';
-  rule_.text += text;
+  for (const std::string_view part : parts) rule_.text += part;
   return *this;
 }
 
 Words& Words::Add(state::NftExpression expression) {
+  if (rule_.expressions.empty()) rule_.expressions.reserve(kUsualExpressions);
   rule_.expressions.push_back(std::move(expression));
   return *this;
 }
 
 Words& Words::From(std::string_view device) {
-  return Add(NftMeta{.key = NftMeta::Key::kIifname}).Add(NftCompare{.value = NftBytes::InterfaceName(device)}).Say(std::format("iifname {}", device));
+  return Add(NftMeta{.key = NftMeta::Key::kIifname}).Add(NftCompare{.value = NftBytes::InterfaceName(device)}).Say({"iifname ", device});
 }
 
 Words& Words::To(std::string_view device) {
-  return Add(NftMeta{.key = NftMeta::Key::kOifname}).Add(NftCompare{.value = NftBytes::InterfaceName(device)}).Say(std::format("oifname {}", device));
+  return Add(NftMeta{.key = NftMeta::Key::kOifname}).Add(NftCompare{.value = NftBytes::InterfaceName(device)}).Say({"oifname ", device});
 }
 
 Words& Words::Is(Family family) {
-  return Need(family).Say(family == Family::kIpv4 ? "meta nfproto ipv4" : "meta nfproto ipv6");
+  return Need(family).Say({family == Family::kIpv4 ? "meta nfproto ipv4" : "meta nfproto ipv6"});
 }
 
 Words& Words::Need(Family family) {
@@ -66,13 +69,14 @@ Words& Words::Need(Family family) {
 }
 
 Words& Words::Protocol(std::uint8_t number) {
-  return Add(NftMeta{.key = NftMeta::Key::kL4proto}).Add(NftCompare{.value = NftBytes::Byte(number)}).Say(std::format("meta l4proto {}", number));
+  return Add(NftMeta{.key = NftMeta::Key::kL4proto}).Add(NftCompare{.value = NftBytes::Byte(number)})
+      .Say({"meta l4proto ", std::to_string(number)});
 }
 
 Words& Words::NotProtocol(std::uint8_t number) {
   return Add(NftMeta{.key = NftMeta::Key::kL4proto})
       .Add(NftCompare{.value = NftBytes::Byte(number), .negate = true})
-      .Say(std::format("meta l4proto != {}", number));
+      .Say({"meta l4proto != ", std::to_string(number)});
 }
 
 Words& Words::UdpPort(std::uint16_t port) {
@@ -80,7 +84,7 @@ Words& Words::UdpPort(std::uint16_t port) {
       .Add(NftCompare{.value = NftBytes::Byte(kUdp)})
       .Add(NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = 2, .length_bytes = 2})
       .Add(NftCompare{.value = NftBytes::Port(port)})
-      .Say(std::format("udp dport {}", port));
+      .Say({"udp dport ", std::to_string(port)});
 }
 
 Words& Words::LoadAddress(Family family, std::uint32_t offset_ipv4, std::uint32_t offset_ipv6, state::NftRegister reg) {
@@ -100,21 +104,21 @@ Words& Words::LookupValue(std::string_view map) {
 }
 
 Words& Words::SourceIn(Family family, std::string_view set_name) {
-  return LoadSource(family).Lookup(set_name).Say(std::format("{} saddr @{}", Ip(family), set_name));
+  return LoadSource(family).Lookup(set_name).Say({Ip(family), " saddr @", set_name});
 }
 Words& Words::SourceNotIn(Family family, std::string_view set_name) {
-  return LoadSource(family).LookupMiss(set_name).Say(std::format("{} saddr != @{}", Ip(family), set_name));
+  return LoadSource(family).LookupMiss(set_name).Say({Ip(family), " saddr != @", set_name});
 }
 Words& Words::SourceIsNot(const IpAddress& address) {
   return LoadSource(address.family())
       .Add(NftCompare{.value = NftBytes::Of(address), .negate = true})
-      .Say(std::format("{} saddr != {}", Ip(address.family()), address.ToString()));
+      .Say({Ip(address.family()), " saddr != ", address.ToString()});
 }
 Words& Words::DestinationIn(Family family, std::string_view set_name) {
-  return LoadDestination(family).Lookup(set_name).Say(std::format("{} daddr @{}", Ip(family), set_name));
+  return LoadDestination(family).Lookup(set_name).Say({Ip(family), " daddr @", set_name});
 }
 Words& Words::DestinationNotIn(Family family, std::string_view set_name) {
-  return LoadDestination(family).LookupMiss(set_name).Say(std::format("{} daddr != @{}", Ip(family), set_name));
+  return LoadDestination(family).LookupMiss(set_name).Say({Ip(family), " daddr != @", set_name});
 }
 
 Words& Words::DestinationIn(const Prefix& prefix) {
@@ -126,14 +130,14 @@ Words& Words::DestinationIn(const Prefix& prefix) {
   return LoadDestination(family)
       .Add(state::NftBitwise{.mask = NftBytes(bytes), .xor_ = NftBytes(std::span(zero.data(), bytes.size()))})
       .Add(NftCompare{.value = NftBytes::Of(prefix.First())})
-      .Say(std::format("{} daddr {}", Ip(family), prefix.ToString()));
+      .Say({Ip(family), " daddr ", prefix.ToString()});
 }
 
 Words& Words::PortIn(std::string_view set_name) {
   return Add(NftMeta{.key = NftMeta::Key::kL4proto})
       .Add(NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = 2, .length_bytes = 2, .reg = kNextWord})
       .Lookup(set_name)
-      .Say(std::format("meta l4proto . th dport @{}", set_name));
+      .Say({"meta l4proto . th dport @", set_name});
 }
 
 Words& Words::Icmpv6OfTheLink() {
@@ -147,7 +151,7 @@ Words& Words::Icmpv6OfTheLink() {
       .Add(type)
       .Add(state::NftBitwise{.mask = NftBytes::Byte(0xfe), .xor_ = NftBytes::Byte(0)})
       .Add(NftCompare{.value = NftBytes::Byte(0x80), .negate = true})
-      .Say("icmpv6 type >= 130");
+      .Say({"icmpv6 type >= 130"});
 }
 
 Words& Words::TcpSyn() {
@@ -156,13 +160,13 @@ Words& Words::TcpSyn() {
       .Add(NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = kTcpFlagsOffset, .length_bytes = 1})
       .Add(state::NftBitwise{.mask = NftBytes::Byte(0x02), .xor_ = NftBytes::Byte(0)})
       .Add(NftCompare{.value = NftBytes::Byte(0x02)})
-      .Say("tcp flags & syn == syn");
+      .Say({"tcp flags & syn == syn"});
 }
 
 Words& Words::ConnectionIs(Direction direction) {
   return Add(NftCt{.key = NftCt::Key::kDirection})
       .Add(NftCompare{.value = NftBytes::Byte(static_cast<std::uint8_t>(direction))})
-      .Say(direction == Direction::kOriginal ? "ct direction original" : "ct direction reply");
+      .Say({direction == Direction::kOriginal ? "ct direction original" : "ct direction reply"});
 }
 
 Words& Words::ConnectionState(std::uint32_t any_of) {
@@ -175,21 +179,21 @@ Words& Words::ConnectionState(std::uint32_t any_of) {
   return Add(NftCt{.key = NftCt::Key::kState})
       .Add(state::NftBitwise{.mask = NftBytes::Mark(any_of), .xor_ = NftBytes::Mark(0)})
       .Add(NftCompare{.value = NftBytes::Mark(0), .negate = true})
-      .Say("ct state " + names);
+      .Say({"ct state " + names});
 }
 
 Words& Words::ConnectionMark(std::uint32_t mask, std::uint32_t value) {
   return Add(NftCt{.key = NftCt::Key::kMark})
       .Add(state::NftBitwise{.mask = NftBytes::Mark(mask), .xor_ = NftBytes::Mark(0)})
       .Add(NftCompare{.value = NftBytes::Mark(value)})
-      .Say(std::format("ct mark{} == {:#010x}", Masked(mask), value));
+      .Say({"ct mark", Masked(mask), " == ", Hexadecimal(value)});
 }
 
 Words& Words::ConnectionMarkNot(std::uint32_t mask, std::uint32_t value) {
   return Add(NftCt{.key = NftCt::Key::kMark})
       .Add(state::NftBitwise{.mask = NftBytes::Mark(mask), .xor_ = NftBytes::Mark(0)})
       .Add(NftCompare{.value = NftBytes::Mark(value), .negate = true})
-      .Say(std::format("ct mark{} != {:#010x}", Masked(mask), value));
+      .Say({"ct mark", Masked(mask), " != ", Hexadecimal(value)});
 }
 
 Words& Words::LoadConnectionId() {
@@ -197,78 +201,78 @@ Words& Words::LoadConnectionId() {
 }
 
 Words& Words::ConnectionIdIn(std::string_view set_name) {
-  return LoadConnectionId().Lookup(set_name).Say(std::format("ct mark & 0xffff @{}", set_name));
+  return LoadConnectionId().Lookup(set_name).Say({"ct mark & 0xffff @", set_name});
 }
 
 Words& Words::ConnectionIdAndSourceNotIn(Family family, std::string_view set_name) {
-  return Need(family).LoadConnectionId().LoadSource(family, kNextWord).LookupMiss(set_name).Say(
-      std::format("ct mark & 0xffff . {} saddr != @{}", Ip(family), set_name));
+  return Need(family).LoadConnectionId().LoadSource(family, kNextWord).LookupMiss(set_name)
+      .Say({"ct mark & 0xffff . ", Ip(family), " saddr != @", set_name});
 }
 
 Words& Words::PacketMark(std::uint32_t mask, std::uint32_t value) {
   return Add(NftMeta{.key = NftMeta::Key::kMark})
       .Add(state::NftBitwise{.mask = NftBytes::Mark(mask), .xor_ = NftBytes::Mark(0)})
       .Add(NftCompare{.value = NftBytes::Mark(value)})
-      .Say(std::format("meta mark{} == {:#010x}", Masked(mask), value));
+      .Say({"meta mark", Masked(mask), " == ", Hexadecimal(value)});
 }
 
 Words& Words::Count(std::string_view counter) {
-  return Add(state::NftCount{.counter = std::string(counter)}).Say(std::format("counter name {}", counter));
+  return Add(state::NftCount{.counter = std::string(counter)}).Say({"counter name ", counter});
 }
 
-Words& Words::Notrack() { return Add(state::NftNotrack{}).Say("notrack"); }
+Words& Words::Notrack() { return Add(state::NftNotrack{}).Say({"notrack"}); }
 
 Words& Words::SetPacketMark(std::uint32_t value) {
   return Add(state::NftImmediate{.value = NftBytes::Mark(value)})
       .Add(NftMeta{.key = NftMeta::Key::kMark, .store = true})
-      .Say(std::format("meta mark set {:#010x}", value));
+      .Say({"meta mark set ", Hexadecimal(value)});
 }
 
 Words& Words::SetPacketMarkToConnectionId() {
-  return LoadConnectionId().Add(NftMeta{.key = NftMeta::Key::kMark, .store = true}).Say("meta mark set ct mark & 0xffff");
+  return LoadConnectionId().Add(NftMeta{.key = NftMeta::Key::kMark, .store = true}).Say({"meta mark set ct mark & 0xffff"});
 }
 
 Words& Words::SetPacketMarkByConnectionId(std::string_view map) {
-  return LoadConnectionId().LookupValue(map).Add(NftMeta{.key = NftMeta::Key::kMark, .store = true}).Say(
-      std::format("meta mark set ct mark & 0xffff map @{}", map));
+  return LoadConnectionId().LookupValue(map).Add(NftMeta{.key = NftMeta::Key::kMark, .store = true})
+      .Say({"meta mark set ct mark & 0xffff map @", map});
 }
 
 Words& Words::SetConnectionMark(std::uint32_t value) {
   return Add(state::NftImmediate{.value = NftBytes::Mark(value)})
       .Add(NftCt{.key = NftCt::Key::kMark, .store = true})
-      .Say(std::format("ct mark set {:#010x}", value));
+      .Say({"ct mark set ", Hexadecimal(value)});
 }
 
 Words& Words::SetConnectionMarkFromPacketId(std::uint32_t bits) {
   return Add(NftMeta{.key = NftMeta::Key::kMark})
       .Add(state::NftBitwise{.mask = NftBytes::Mark(kIdMask), .xor_ = NftBytes::Mark(bits)})
       .Add(NftCt{.key = NftCt::Key::kMark, .store = true})
-      .Say(std::format("ct mark set meta mark & 0xffff | {:#010x}", bits));
+      .Say({"ct mark set meta mark & 0xffff | ", Hexadecimal(bits)});
 }
 
 Words& Words::SetConnectionMarkBySource(Family family, std::string_view map) {
-  return LoadSource(family).LookupValue(map).Add(NftCt{.key = NftCt::Key::kMark, .store = true}).Say(
-      std::format("ct mark set {} saddr map @{}", Ip(family), map));
+  return LoadSource(family).LookupValue(map).Add(NftCt{.key = NftCt::Key::kMark, .store = true})
+      .Say({"ct mark set ", Ip(family), " saddr map @", map});
 }
 
 Words& Words::ClampMss(std::uint16_t mss_bytes) {
-  return Add(state::NftClampMss{.mss_bytes = mss_bytes}).Say(std::format("tcp option maxseg size set {}", mss_bytes));
+  return Add(state::NftClampMss{.mss_bytes = mss_bytes}).Say({"tcp option maxseg size set ", std::to_string(mss_bytes)});
 }
 
 state::NftRule Words::End(state::NftVerdict::Code code, std::string_view word) {
-  Add(state::NftVerdict{.code = code}).Say(word);
+  Add(state::NftVerdict{.code = code}).Say({word});
   return Done();
 }
 
 state::NftRule Words::Goto(std::string_view chain) {
-  Add(state::NftVerdict{.code = state::NftVerdict::Code::kGoto, .chain = std::string(chain)}).Say(std::format("goto {}", chain));
+  Add(state::NftVerdict{.code = state::NftVerdict::Code::kGoto, .chain = std::string(chain)}).Say({"goto ", chain});
   return Done();
 }
 
 state::NftRule Words::VerdictByConnectionMark(std::string_view map) {
   Add(NftCt{.key = NftCt::Key::kMark});
   Add(NftLookup{.set = std::string(map), .result = NftLookup::Result::kVerdict});
-  Say(std::format("ct mark vmap @{}", map));
+  Say({"ct mark vmap @", map});
   return Done();
 }
 
@@ -276,7 +280,7 @@ state::NftRule Words::SnatTo(const IpAddress& address) {
   Need(address.family());
   Add(state::NftImmediate{.value = NftBytes::Of(address)});
   Add(state::NftSnat{.family = address.family()});
-  Say(std::format("snat {} to {}", Ip(address.family()), address.ToString()));
+  Say({"snat ", Ip(address.family()), " to ", address.ToString()});
   return Done();
 }
 
@@ -284,7 +288,7 @@ state::NftRule Words::SnatByConnectionId(Family family, std::string_view map) {
   Need(family);
   LoadConnectionId().LookupValue(map);
   Add(state::NftSnat{.family = family});
-  Say(std::format("snat {} to ct mark & 0xffff map @{}", Ip(family), map));
+  Say({"snat ", Ip(family), " to ct mark & 0xffff map @", map});
   return Done();
 }
 

@@ -1,16 +1,17 @@
-// Words to write nft rules with. Each appends expressions and the same thing in nft's own language, so that the comments of `nft list` read well:
+// Words to write nft rules with. Each appends expressions and the same thing in nft's own language, so that the comments of `nft list`
+// read well:
 //
-//   Words().Source(kIpv4).NotIn("peers4").Drop("not_a_peer")   →   "ip saddr != @peers4 counter name not_a_peer drop"
+//   Words().SourceNotIn(kIpv4, "peers4").Drop("not_a_peer")   →   "ip saddr != @peers4 counter name not_a_peer drop"
 //
-// 1. Register 1 carries the value in hand; a concatenation continues in the 32-bit registers behind it (kNextWord). Words that need both (Snat with a
-//    map) say so.
-// 2. A word that ends the rule (Accept … Goto) returns it, sealed.
+// 1. Register 1 carries the value in hand; a concatenation continues in the 32-bit register behind its first word (kNextWord).
+// 2. A word that ends the rule (Accept … Done) returns it, sealed.
 // 3. Words about IPv4 or IPv6 check the protocol themselves (once a rule).
 //
 // Called by chains.cc and classes.cc.
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -74,7 +75,7 @@ class Words {
   state::NftRule Done();                                             // no verdict: the next rule goes on
 
  private:
-  Words& Say(std::string_view text);
+  Words& Say(std::initializer_list<std::string_view> parts);  // a space in front, none between
   Words& Need(Family family);  // checks the protocol without a word: the words about addresses tell it
   Words& Add(state::NftExpression expression);
   Words& LoadAddress(Family family, std::uint32_t offset_ipv4, std::uint32_t offset_ipv6, state::NftRegister reg);

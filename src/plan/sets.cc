@@ -28,7 +28,9 @@ void PutAddresses(state::State& state, std::string_view stem, std::set<IpAddress
 // Addresses that this host answers for, whatever rules and marks say: the kernel looks its local table up first.
 std::vector<Prefix> LocalNetworks(const Facts& facts) {
   std::vector<Prefix> local;
-  for (const char* text : {"127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8"}) local.push_back(*Prefix::Parse(text));
+  for (const char* text : {"127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8"}) {
+    local.push_back(*Prefix::Parse(text));
+  }
   for (const state::HostDevice& device : facts.inputs.host->devices) {
     for (const Prefix& address : device.addresses) local.push_back(Prefix::Of(address.address));
   }
@@ -57,7 +59,9 @@ void PutNextHops(const Facts& facts, state::State& state) {
 
 void PutHeld(const Facts& facts, state::State& state) {
   Elements held(state, set::kHeld);
-  for (const Held& here : facts.held) held.Add(NftBytes::Mark(here.id.value), NftBytes::Mark(facts.marks.Of(here.uplink.slot) | here.id.value));
+  for (const Held& here : facts.held) {
+    held.Add(NftBytes::Mark(here.id.value), NftBytes::Mark(facts.marks.Of(here.uplink.slot) | here.id.value));
+  }
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     Elements snat(state, PerFamily(stem::kSnat, family));
     Elements sources(state, PerFamily(stem::kSources, family));
@@ -106,7 +110,8 @@ std::vector<policy::PortRange> Disjoint(std::vector<policy::PortRange> ranges) {
   std::ranges::sort(ranges);
   std::vector<policy::PortRange> merged;
   for (const policy::PortRange& range : ranges) {
-    const bool joins = !merged.empty() && merged.back().protocol == range.protocol && std::uint32_t{range.first} <= std::uint32_t{merged.back().last} + 1;
+    const bool joins = !merged.empty() && merged.back().protocol == range.protocol
+        && std::uint32_t{range.first} <= std::uint32_t{merged.back().last} + 1;
     if (joins) {
       merged.back().last = std::max(merged.back().last, range.last);
     } else {
@@ -129,7 +134,8 @@ void PutPorts(state::State& state, std::string_view set_name, const std::vector<
   Elements elements(state, set_name);
   for (const policy::PortRange& range : Disjoint(ports)) {
     const NftBytes protocol = NftBytes::Byte(range.protocol);
-    elements.AddRange(NftBytes::Concat({protocol, NftBytes::Port(range.first)}), NftBytes::Concat({protocol, NftBytes::Port(range.last)}), {});
+    const NftBytes first = NftBytes::Concat({protocol, NftBytes::Port(range.first)});
+    elements.AddRange(first, NftBytes::Concat({protocol, NftBytes::Port(range.last)}), {});
   }
 }
 

@@ -1,6 +1,7 @@
 // Sets, maps and their elements.
 //
-// 1. Every set of the skeleton exists on every node, empty or not: a workload, a peer or an egress IP that comes or goes is elements, never a rule.
+// 1. Every set of the skeleton exists on every node, empty or not: a workload, a peer or an egress IP that comes or goes is elements,
+//    never a rule.
 // 2. Elements of sets with intervals are disjoint: overlapping and touching ranges become one.
 //
 // Called by plan.cc and classes.cc.

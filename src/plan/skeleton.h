@@ -7,11 +7,11 @@
 //
 // and on the gateway: prerouting ──> from_tunnel (id → held) ──> nat (id → egress IP) ──> leave (id and address must agree).
 //
-// 1. The connection mark of everything decided here is kDecided | id; kDecided | 65535 says "goes out directly". The upper half is a signature:
-//    connection marks of other programs (wg-quick's 0xca6c, say) are never taken for an id. Its high byte is zero, so that a tool that copies
-//    connection marks to packets does not make a next-hop slot of it.
-// 2. The packet mark carries the next-hop slot in the byte of `datapath.next_hop_mark` and the id below. Only the low half enters the tunnel, where
-//    the kernel carries it as the group policy id.
+// 1. The connection mark of everything decided here is kDecided (plan.h) | id; kDecided | 65535 says "goes out directly". The upper
+//    half is a signature: connection marks of other programs (wg-quick's 0xca6c, say) are never taken for an id. Its high byte is zero,
+//    so that a tool that copies connection marks to packets does not make a next-hop slot of it.
+// 2. The packet mark carries the next-hop slot in the byte of `datapath.next_hop_mark` and the id below. Only the low half enters the
+//    tunnel, where the kernel carries it as the group policy id.
 // 3. Values of src*/net* from 0x80000000 are source classes, below they are connection marks.
 //
 // Used by every file of this folder.
@@ -24,14 +24,12 @@
 
 #include "egressd/base/address.h"
 #include "egressd/base/ids.h"
-#include "egressd/policy/node_config.h"
+#include "egressd/plan/plan.h"
 
 namespace egressd::plan {
 
 inline constexpr std::string_view kTable = "egressd";
 
-inline constexpr std::uint32_t kDecided = 0x00e60000;
-inline constexpr std::uint32_t kDecidedMask = 0xffff0000;
 inline constexpr std::uint32_t kIdMask = 0x0000ffff;
 inline constexpr std::uint32_t kClassBit = 0x80000000;
 constexpr std::uint32_t DecidedMark(EgressId id) { return kDecided | id.value; }
@@ -67,11 +65,13 @@ inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = 
 
 namespace counter {
 inline constexpr std::string_view kNotAPeer = "not_a_peer", kNotHeld = "not_held", kNoGateway = "no_gateway", kUntracked = "untracked";
-inline constexpr std::string_view kPolicyDrop = "policy_drop", kWrongSource = "wrong_source", kUnexpected = "unexpected", kHairpin = "hairpin";
+inline constexpr std::string_view kPolicyDrop = "policy_drop", kWrongSource = "wrong_source", kUnexpected = "unexpected";
+inline constexpr std::string_view kHairpin = "hairpin";
 inline constexpr std::string_view kAll[] = {kNotAPeer, kNotHeld, kNoGateway, kUntracked, kPolicyDrop, kWrongSource, kUnexpected, kHairpin};
 }  // namespace counter
 
-// A policy's name as part of an nft name: a-z, 0-9 and _ are kept; if anything else was in it (or it is long), a hash of the whole name follows.
+// A policy's name as part of an nft name: a-z, 0-9 and _ are kept; if anything else was in it (or it is long), a hash of the whole name
+// follows.
 std::string NftNameOf(std::string_view policy);
 // "to4_mailer", "except6_mailer"
 std::string DestinationSet(std::string_view stem, Family family, std::string_view policy);

@@ -43,17 +43,26 @@ struct Selection::Body {
     }
     other_ipv4 = classes.Acquire(Family::kIpv4, network_interests.devices);
     other_ipv6 = classes.Acquire(Family::kIpv6, network_interests.devices);
-    std::vector<Workload> workloads;
-    workloads.reserve(set.workloads.size());
-    for (const auto& [key, workload] : set.workloads) workloads.push_back(workload);
-    Replace(kPolicySetSource, std::move(workloads));
+    std::vector<IpAddress> touched;
+    known.reserve(2 * set.workloads.size());
+    for (const auto& [key, workload] : set.workloads) {
+      if (IsHere(workload)) Own(kPolicySetSource, workload, touched);
+    }
+    RefreshAll(touched);
   }
+
+  // Is it a workload of this node, or of no node in particular?
+  bool IsHere(const Workload& workload) const { return !workload.node || *workload.node == node_name; }
 
   std::vector<IpAddress> Replace(const std::string& source, std::vector<Workload> workloads);
   void Own(const std::string& source, const Workload& workload, std::vector<IpAddress>& touched);
   void Disown(const std::string& source, const Workload& workload, std::vector<IpAddress>& touched);
   // Works out the class of an address anew. True when it changed.
   bool Refresh(const IpAddress& address);
+  // The addresses whose class changed, in order. `touched` may name an address twice.
+  std::vector<IpAddress> RefreshAll(const std::vector<IpAddress>& touched);
+  // What the index says about a workload; asked again and again for its several addresses.
+  const std::vector<SelectorIndex::Entry>& MatchesOf(const Workload& workload);
 
   PolicySet set;
   std::string node_name;
@@ -63,12 +72,14 @@ struct Selection::Body {
   ClassTable classes;
   std::unordered_map<std::string_view, Rank> rank_of;
   std::vector<std::size_t> counts;  // addresses by rank
-  std::map<std::string, Reported> sources;
+  std::map<std::string, Reported> sources;  // of the providers
   std::unordered_map<IpAddress, Known> known;
   std::map<IpAddress, const SourceClass*> exact;
   std::vector<Network> networks;
   const SourceClass* other_ipv4 = nullptr;
   const SourceClass* other_ipv6 = nullptr;
+  const Workload* matched = nullptr;  // whose matches these are; only while RefreshAll runs
+  std::vector<SelectorIndex::Entry> matches;
 };
 
 void Selection::Body::Own(const std::string& source, const Workload& workload, std::vector<IpAddress>& touched) {
@@ -87,15 +98,34 @@ void Selection::Body::Disown(const std::string& source, const Workload& workload
   }
 }
 
+const std::vector<SelectorIndex::Entry>& Selection::Body::MatchesOf(const Workload& workload) {
+  if (matched != &workload) {
+    matches = index.Match(workload);
+    matched = &workload;
+  }
+  return matches;
+}
+
+std::vector<IpAddress> Selection::Body::RefreshAll(const std::vector<IpAddress>& touched) {
+  matched = nullptr;
+  std::vector<IpAddress> changed;
+  for (const IpAddress& address : touched) {
+    if (Refresh(address)) changed.push_back(address);
+  }
+  std::ranges::sort(changed);
+  return changed;
+}
+
 bool Selection::Body::Refresh(const IpAddress& address) {
   const auto found = known.find(address);
+  if (found == known.end()) return false;  // named twice, and nobody's since the first time
   Known& entry = found->second;
   for (const Rank rank : entry.ranks) --counts[rank];
   entry.ranks.clear();
   const SourceClass* before = entry.source_class;
   entry.source_class = nullptr;
   if (!entry.owners.empty()) {
-    const InterestList interests = SelectorIndex::At(index.Match(*entry.owners.front().workload), address);
+    const InterestList interests = SelectorIndex::At(MatchesOf(*entry.owners.front().workload), address);
     for (const RankedInterest& interest : interests) {
       entry.ranks.push_back(interest.rank);
       ++counts[interest.rank];
@@ -116,7 +146,7 @@ bool Selection::Body::Refresh(const IpAddress& address) {
 }
 
 std::vector<IpAddress> Selection::Body::Replace(const std::string& source, std::vector<Workload> workloads) {
-  std::erase_if(workloads, [&](const Workload& workload) { return workload.node && *workload.node != node_name; });
+  std::erase_if(workloads, [&](const Workload& workload) { return !IsHere(workload); });
   std::ranges::sort(workloads);
   const auto place = sources.try_emplace(source).first;
   const std::string& source_name = place->first;
@@ -138,11 +168,8 @@ std::vector<IpAddress> Selection::Body::Replace(const std::string& source, std::
   }
   while (old != before.end()) removed.push_back(std::move(*old++));
   for (const auto& workload : removed) Disown(source_name, *workload, touched);
-  std::ranges::sort(touched);
-  touched.erase(std::ranges::unique(touched).begin(), touched.end());
-  std::erase_if(touched, [&](const IpAddress& address) { return !Refresh(address); });
   if (after.empty()) sources.erase(place);
-  return touched;
+  return RefreshAll(touched);
 }
 
 Selection::Selection(PolicySet set, std::string node_name) : body_(std::make_unique<Body>(std::move(set), std::move(node_name))) {}
@@ -159,6 +186,9 @@ std::vector<IpAddress> Selection::SetWorkloads(const std::string& source, std::v
 
 std::vector<const Workload*> Selection::Workloads() const {
   std::vector<const Workload*> workloads;
+  for (const auto& [key, workload] : body_->set.workloads) {
+    if (body_->IsHere(workload)) workloads.push_back(&workload);
+  }
   for (const auto& [source, reported] : body_->sources) {
     for (const auto& workload : reported) workloads.push_back(workload.get());
   }

@@ -10,11 +10,24 @@ namespace egressd::policy {
 namespace {
 
 // Features as text, the first letter tells the kind. A workload has one of each kind per label, name and namespace.
-std::string NameFeature(std::string_view name) { return "n" + std::string(name); }
-std::string BeginningFeature(std::string_view beginning) { return "b" + std::string(beginning); }
-std::string NamespaceFeature(std::string_view name) { return "s" + std::string(name); }
-std::string KeyFeature(std::string_view key) { return "k" + std::string(key); }
-std::string LabelFeature(std::string_view key, std::string_view value) { return "l" + std::string(key) + '\0' + std::string(value); }
+constexpr char kName = 'n';
+constexpr char kBeginning = 'b';
+constexpr char kNamespace = 's';
+constexpr char kKey = 'k';
+constexpr char kLabel = 'l';
+
+// The view is good until the next call with the same `text`.
+std::string_view Feature(std::string& text, char kind, std::string_view first, std::string_view second = {}) {
+  text.assign(1, kind);
+  text += first;
+  if (kind == kLabel) (text += '\0') += second;
+  return text;
+}
+std::string Feature(char kind, std::string_view first, std::string_view second = {}) {
+  std::string text;
+  Feature(text, kind, first, second);
+  return text;
+}
 
 // Sets of features: a workload that matches has at least one feature out of every set.
 std::vector<std::vector<std::string>> NecessaryFeatures(const Policy& policy, const Selector& selector) {
@@ -23,19 +36,19 @@ std::vector<std::vector<std::string>> NecessaryFeatures(const Policy& policy, co
     const std::string_view glob = *selector.name;
     const std::string_view beginning = glob.substr(0, glob.find_first_of("*?[\\"));
     if (beginning == glob) {
-      necessary.push_back({NameFeature(glob)});
+      necessary.push_back({Feature(kName, glob)});
     } else if (!beginning.empty()) {
-      necessary.push_back({BeginningFeature(beginning)});
+      necessary.push_back({Feature(kBeginning, beginning)});
     }
   }
   for (const std::optional<std::string>* wanted : {&policy.namespace_, &selector.namespace_}) {
-    if (*wanted) necessary.push_back({NamespaceFeature(**wanted)});
+    if (*wanted) necessary.push_back({Feature(kNamespace, **wanted)});
   }
   for (const Requirement& requirement : selector.labels) {
-    if (requirement.op == Requirement::Operator::kExists) necessary.push_back({KeyFeature(requirement.key)});
+    if (requirement.op == Requirement::Operator::kExists) necessary.push_back({Feature(kKey, requirement.key)});
     if (requirement.op != Requirement::Operator::kIn) continue;
     std::set<std::string> features;
-    for (const std::string& value : requirement.values) features.insert(LabelFeature(requirement.key, value));
+    for (const std::string& value : requirement.values) features.insert(Feature(kLabel, requirement.key, value));
     necessary.emplace_back(features.begin(), features.end());
   }
   return necessary;
@@ -84,7 +97,7 @@ SelectorIndex::SelectorIndex(const std::vector<const Policy*>& order) {
     }
     for (const std::string& feature : *rarest) {
       files_[feature].push_back(filing.entry);
-      if (feature.starts_with('b')) lengths.insert(feature.size() - 1);
+      if (feature.starts_with(kBeginning)) lengths.insert(feature.size() - 1);
     }
   }
   prefix_lengths_.assign(lengths.begin(), lengths.end());
@@ -100,15 +113,16 @@ void SelectorIndex::Collect(std::string_view feature, const Workload& workload, 
 
 std::vector<SelectorIndex::Entry> SelectorIndex::Match(const Workload& workload) const {
   std::vector<Entry> matches;
-  Collect(NameFeature(workload.name), workload, matches);
-  Collect(NamespaceFeature(workload.namespace_), workload, matches);
+  std::string text;
+  Collect(Feature(text, kName, workload.name), workload, matches);
+  Collect(Feature(text, kNamespace, workload.namespace_), workload, matches);
   for (const std::size_t length : prefix_lengths_) {
     if (length > workload.name.size()) break;
-    Collect(BeginningFeature(std::string_view(workload.name).substr(0, length)), workload, matches);
+    Collect(Feature(text, kBeginning, std::string_view(workload.name).substr(0, length)), workload, matches);
   }
   for (const auto& [key, value] : workload.labels) {
-    Collect(KeyFeature(key), workload, matches);
-    Collect(LabelFeature(key, value), workload, matches);
+    Collect(Feature(text, kKey, key), workload, matches);
+    Collect(Feature(text, kLabel, key, value), workload, matches);
   }
   for (const Entry& entry : unfiled_) {
     if (Holds(*entry.policy, *entry.selector, workload)) matches.push_back(entry);

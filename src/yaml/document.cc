@@ -95,7 +95,8 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void Start(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
-    if (open_.size() >= static_cast<std::size_t>(kMaxDepth)) Fail(mark, kTooBig, std::format("nested deeper than {} levels", kMaxDepth), "");
+    if (open_.size() >= static_cast<std::size_t>(kMaxDepth))
+      Fail(mark, kTooBig, std::format("nested deeper than {} levels", kMaxDepth), "");
     Node& node = Add(kind, mark, anchor);
     RefuseTag(node, tag);
     open_.push_back({&node});
@@ -140,7 +141,8 @@ class TreeBuilder : public YAML::EventHandler {
   void Copy(const Node& from, Node& to, const YAML::Mark& mark, int depth) {
     if (depth > kMaxDepth) Fail(mark, kTooBig, std::format("nested deeper than {} levels", kMaxDepth), "");
     aliased_ += 1 + from.text.size() / 64;  // long texts count as well
-    if (aliased_ > kMaxAliasedNodes) Fail(mark, kTooBig, std::format("aliases add more than {} values", kMaxAliasedNodes), "write them out");
+    if (aliased_ > kMaxAliasedNodes)
+      Fail(mark, kTooBig, std::format("aliases add more than {} values", kMaxAliasedNodes), "write them out");
     to.is_quoted = from.is_quoted;
     to.is_written = from.is_written;
     to.text = from.text;
@@ -161,7 +163,8 @@ class TreeBuilder : public YAML::EventHandler {
   // "?" is yaml-cpp's word for "no tag, plain", "!" for "no tag, quoted".
   void RefuseTag(const Node& node, const std::string& tag) {
     if (tag.empty() || tag == "?" || tag == "!") return;
-    report_.Error(node, kYamlFeature, std::format("the tag {} has no meaning here", Quote(tag)), "remove it; quote a value that must be a string");
+    report_.Error(node, kYamlFeature, std::format("the tag {} has no meaning here", Quote(tag)),
+                  "remove it; quote a value that must be a string");
   }
 
   bool IsNullWritten(Position position) const {
@@ -192,7 +195,8 @@ class TreeBuilder : public YAML::EventHandler {
     }
     const auto [first, is_new] = seen.try_emplace(key.text, &key);
     if (!is_new) {
-      report_.Error(key, kDuplicateKey, std::format("duplicate key {}, first used in line {}", Quote(key.text), first->second->position.line),
+      report_.Error(key, kDuplicateKey,
+                    std::format("duplicate key {}, first used in line {}", Quote(key.text), first->second->position.line),
                     "only one of them can count: remove or rename one");
     }
     return is_new;

@@ -29,10 +29,10 @@ struct Node {
   };
 
   Kind kind = Kind::kNull;
-  bool is_quoted = false;    // or a block scalar: surely a string
-  bool is_written = true;    // false: a value that is not there at all ("key:")
+  bool is_quoted = false;  // or a block scalar: surely a string
+  bool is_written = true;  // false: a value that is not there at all ("key:")
   Position position;
-  std::string text;          // of a scalar
+  std::string text;  // of a scalar
   std::vector<Entry> entries;
   const Node* parent = nullptr;  // of a key: the map
   const Node* key = nullptr;     // in a map; a key's is itself

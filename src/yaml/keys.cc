@@ -129,7 +129,10 @@ std::string Folded(std::string_view word) {
 
 bool IsHarmless(const Node& value, std::string_view harmless) {
   const bool is_empty = value.entries.empty();
-  const std::string_view text = value.is_map() && is_empty ? "{}" : value.is_list() && is_empty ? "[]" : value.is_scalar() ? value.text : "";
+  const std::string_view text = value.is_map() && is_empty    ? "{}"
+                                : value.is_list() && is_empty ? "[]"
+                                : value.is_scalar()           ? value.text
+                                                              : "";
   if (text.empty()) return false;
   return std::ranges::any_of(std::views::split(harmless, '|'), [&](auto word) { return std::string_view(word) == text; });
 }
@@ -141,7 +144,8 @@ void RefuseLater(Report& report, const Node& key, const Node& value, const Key& 
     return;
   }
   const std::string_view first = known.harmless.substr(0, known.harmless.find('|'));
-  const std::string found = value.is_scalar() ? std::format("`{}: {}`", known.name, Printable(value.text.substr(0, 60))) : std::format("`{}`", known.name);
+  const std::string found =
+      value.is_scalar() ? std::format("`{}: {}`", known.name, Printable(value.text.substr(0, 60))) : std::format("`{}`", known.name);
   report.Error(value, kNotSupported, std::format("{} is not supported by this build", found),
                std::format("remove it, or write `{}: {}`, which is what this build does", known.name, first));
 }

@@ -68,7 +68,8 @@ void ReadNode(Reader& reader, const Node& root, policy::NodeConfig::Node& value)
 
 std::optional<Endpoint> ReadEndpoint(Reader& reader, const Node& node) {
   if (!node.is_scalar()) {
-    reader.report().Error(node, kWrongKind, std::format("expected an address, found {}", Describe(node)), "quote IPv6 addresses: \"[2001:db8::3]:7947\"");
+    reader.report().Error(node, kWrongKind, std::format("expected an address, found {}", Describe(node)),
+                          "quote IPv6 addresses: \"[2001:db8::3]:7947\"");
     return std::nullopt;
   }
   auto endpoint = Endpoint::Parse(node.text, kGossipPort);
@@ -121,7 +122,8 @@ void ReadNetwork(Reader& reader, const Node& tunnel, std::string_view key, Famil
   const auto network = reader.Network(*node);
   if (!network) return;
   if (network->family() != family) {
-    reader.report().Error(*node, kBadAddress, std::format("{} stands under `{}`", Quote(node->text), key), std::format("write it under `{}`", ToString(network->family())));
+    reader.report().Error(*node, kBadAddress, std::format("{} stands under `{}`", Quote(node->text), key),
+                          std::format("write it under `{}`", ToString(network->family())));
     return;
   }
   value = *network;
@@ -151,7 +153,7 @@ std::optional<std::uint32_t> ParseNumber(std::string_view text, int base) {
 void ReadDatapath(Reader& reader, const Node& root, policy::NodeConfig::Datapath& value) {
   const Node* datapath = Section(reader, root, "datapath", kDatapathKeys);
   if (datapath == nullptr) return;
-  reader.Number(*datapath, "rule_priority", value.rule_priority, 1, 32765);
+  reader.Number(*datapath, "rule_priority", value.rule_priority, 2, 32765);
   if (const Node* tables = Find(*datapath, "tables")) {
     const std::string_view text = tables->is_scalar() ? std::string_view(tables->text) : std::string_view();
     const std::size_t dash = text.find('-');
@@ -161,7 +163,8 @@ void ReadDatapath(Reader& reader, const Node& root, policy::NodeConfig::Datapath
       value.first_table = *first;
       value.last_table = *last;
     } else {
-      reader.report().Error(*tables, kBadNumber, std::format("expected a range of route tables, found {}", Describe(*tables)), "write 26000-26255");
+      reader.report().Error(*tables, kBadNumber, std::format("expected a range of route tables, found {}", Describe(*tables)),
+                            "write 26000-26255");
     }
   }
   if (const Node* mark = Find(*datapath, "next_hop_mark")) {
@@ -170,7 +173,8 @@ void ReadDatapath(Reader& reader, const Node& root, policy::NodeConfig::Datapath
     if (mask) {
       value.next_hop_mark = *mask;
     } else {
-      reader.report().Error(*mark, kBadNumber, std::format("expected a hexadecimal mask, found {}", Describe(*mark)), "write 0xff000000, without quotes");
+      reader.report().Error(*mark, kBadNumber, std::format("expected a hexadecimal mask, found {}", Describe(*mark)),
+                            "write 0xff000000, without quotes");
     }
   }
 }

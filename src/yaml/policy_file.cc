@@ -98,9 +98,11 @@ policy::Gateway ReadGateway(Reader& reader, const Node& name, const Node& node) 
     if (auto device = reader.Name(*interface, "`auto` or the name of a device"); device && *device != "auto") gateway.interface = *device;
   }
   if (const Node* announce = Find(node, "announce"); announce != nullptr && announce->is_scalar() && announce->text == "bgp") {
-    reader.report().Error(*announce, kNotSupported, "`announce: bgp` is not supported by this build", "write `announce: l2` or `announce: none`");
+    reader.report().Error(*announce, kNotSupported, "`announce: bgp` is not supported by this build",
+                          "write `announce: l2` or `announce: none`");
   } else {
-    constexpr auto kWords = std::to_array<std::pair<std::string_view, policy::Announce>>({{"l2", policy::Announce::kLayer2}, {"none", policy::Announce::kNone}});
+    constexpr auto kWords = std::to_array<std::pair<std::string_view, policy::Announce>>(
+        {{"l2", policy::Announce::kLayer2}, {"none", policy::Announce::kNone}});
     reader.Choice(node, "announce", gateway.announce, kWords);
   }
   return gateway;
@@ -108,7 +110,8 @@ policy::Gateway ReadGateway(Reader& reader, const Node& name, const Node& node) 
 
 // Calls `read(name, value)` for each entry whose key is a name.
 template <typename Read>
-void ForEachNamed(Reader& reader, const Node& root, std::string_view key, std::string_view entries_are, std::string_view name_is, Read read) {
+void ForEachNamed(Reader& reader, const Node& root, std::string_view key, std::string_view entries_are, std::string_view name_is,
+                  Read read) {
   const Node* map = Find(root, key);
   if (map == nullptr || !reader.NamedMap(*map, entries_are)) return;
   for (const Node::Entry& entry : map->entries) {
@@ -128,18 +131,14 @@ policy::PolicySet ReadSet(Reader& reader, const Node& root) {
       if (auto workload = ReadWorkload(reader, *entry.key, *entry.value)) set.workloads.emplace(entry.key->text, std::move(*workload));
     }
   }
-  ForEachNamed(reader, root, "destinations", "destinations by name", "the name of destinations", [&](const Node& name, const Node& node) {
-    set.destinations.emplace(name.text, ReadDestinations(reader, node));
-  });
-  ForEachNamed(reader, root, "pools", "pools by name", "the name of a pool", [&](const Node& name, const Node& node) {
-    set.pools.emplace(name.text, ReadPool(reader, name, node));
-  });
-  ForEachNamed(reader, root, "gateways", "gateways by name", "the name of a gateway", [&](const Node& name, const Node& node) {
-    set.gateways.emplace(name.text, ReadGateway(reader, name, node));
-  });
-  ForEachNamed(reader, root, "policies", "policies by name", "the name of a policy", [&](const Node& name, const Node& node) {
-    set.policies.emplace(name.text, ReadPolicy(reader, name, node));
-  });
+  ForEachNamed(reader, root, "destinations", "destinations by name", "the name of destinations",
+               [&](const Node& name, const Node& node) { set.destinations.emplace(name.text, ReadDestinations(reader, node)); });
+  ForEachNamed(reader, root, "pools", "pools by name", "the name of a pool",
+               [&](const Node& name, const Node& node) { set.pools.emplace(name.text, ReadPool(reader, name, node)); });
+  ForEachNamed(reader, root, "gateways", "gateways by name", "the name of a gateway",
+               [&](const Node& name, const Node& node) { set.gateways.emplace(name.text, ReadGateway(reader, name, node)); });
+  ForEachNamed(reader, root, "policies", "policies by name", "the name of a policy",
+               [&](const Node& name, const Node& node) { set.policies.emplace(name.text, ReadPolicy(reader, name, node)); });
   return set;
 }
 

@@ -52,7 +52,8 @@ policy::Selector ReadSelector(Reader& reader, const Node& node) {
   policy::Selector selector;
   if (!reader.Map(node, kSelectorKeys, "a selector")) return selector;
   if (node.entries.empty()) {
-    reader.report().Error(node, kEmpty, "an empty selector selects nothing", "write `all: true` for every source whose traffic the nodes forward");
+    reader.report().Error(node, kEmpty, "an empty selector selects nothing",
+                          "write `all: true` for every source whose traffic the nodes forward");
   }
   if (const Node* labels = Find(node, "labels")) selector.labels = reader.LabelRequirements(*labels);
   if (const Node* select = Find(node, "select")) {
@@ -92,7 +93,8 @@ std::vector<policy::Selector> ReadFrom(Reader& reader, const Node& node) {
 std::optional<policy::Destination> ReadDestination(Reader& reader, const Node& node) {
   if (!node.is_scalar() || !node.text.starts_with('@')) {
     if (node.is_scalar() && (node.text == "external" || node.text == "any")) {
-      reader.report().Error(node, kBadWord, std::format("{} stands alone, not in a list", Quote(node.text)), std::format("write `to: {}`", node.text));
+      reader.report().Error(node, kBadWord, std::format("{} stands alone, not in a list", Quote(node.text)),
+                            std::format("write `to: {}`", node.text));
       return std::nullopt;
     }
     const auto network = reader.Network(node);
@@ -119,10 +121,12 @@ void ReadTo(Reader& reader, const Node& node, policy::Policy& policy) {
 void ReadEgressIp(Reader& reader, const Node& node, policy::EgressIpChoice& choice) {
   using Kind = policy::EgressIpChoice::Kind;
   if (node.is_list()) {
-    reader.report().Error(node, kNotSupported, "a list of egress IPs is not supported by this build", "write one address, or {ipv4: …, ipv6: …}");
+    reader.report().Error(node, kNotSupported, "a list of egress IPs is not supported by this build",
+                          "write one address, or {ipv4: …, ipv6: …}");
     return;
   }
-  constexpr auto kWords = std::to_array<std::pair<std::string_view, Kind>>({{"auto", Kind::kAuto}, {"default", Kind::kDefault}, {"node", Kind::kNode}});
+  constexpr auto kWords =
+      std::to_array<std::pair<std::string_view, Kind>>({{"auto", Kind::kAuto}, {"default", Kind::kDefault}, {"node", Kind::kNode}});
   for (const auto& [word, kind] : kWords) {
     if (!node.is_scalar() || node.text != word) continue;
     choice.kind = kind;

@@ -82,7 +82,8 @@ std::optional<std::string> Reader::LabelValue(const Node& node) {
                   node.is_written ? "quote it: \"null\"" : "an empty value is written as \"\"");
     return std::nullopt;
   }
-  if (ExpectScalar(node, "a label's value", node.is_list() ? "several values are `select: \"key in (a,b)\"`" : "") == nullptr) return std::nullopt;
+  if (ExpectScalar(node, "a label's value", node.is_list() ? "several values are `select: \"key in (a,b)\"`" : "") == nullptr)
+    return std::nullopt;
   return node.text;
 }
 
@@ -164,7 +165,8 @@ std::optional<bool> Reader::Boolean(const Node& node) {
     return std::nullopt;
   }
   if (looks == Looks::kOldBoolean) {
-    const bool is_true = std::string_view("yYoOtT").contains(node.text[0]) && !(node.text.size() > 1 && (node.text[1] == 'f' || node.text[1] == 'F'));
+    const bool is_on = node.text.size() == 2 && std::string_view("oO").contains(node.text[0]);
+    const bool is_true = is_on || std::string_view("tTyY").contains(node.text[0]);
     report_.Error(node, kAmbiguous, std::format("parsers disagree whether {} is a boolean", Quote(node.text)),
                   std::format("write `{}`", is_true ? "true" : "false"));
     return std::nullopt;

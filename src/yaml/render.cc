@@ -77,8 +77,9 @@ std::string Render(const policy::Finding& finding, std::string_view text, bool c
   const Colors colors = ColorsFor(finding.severity, color);
   std::string place = Printable(finding.file);
   if (finding.line > 0) place += std::format(":{}:{}", finding.line, finding.column);
-  std::string result = std::format("{}{}{}: {}{}[{}]{}: {}{}{}\n", colors.bold, place, colors.off, colors.severity, is_error ? "error" : "warning",
-                                   finding.code, colors.off, colors.bold, Printable(finding.message), colors.off);
+  std::string result =
+      std::format("{}{}{}: {}{}[{}]{}: {}{}{}\n", colors.bold, place, colors.off, colors.severity, is_error ? "error" : "warning",
+                  finding.code, colors.off, colors.bold, Printable(finding.message), colors.off);
   const Lines lines(WithoutByteOrderMark(text));
   std::string margin = "  ";
   if (finding.line > 0 && finding.line <= lines.count()) {

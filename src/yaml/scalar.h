@@ -9,15 +9,15 @@ namespace egressd::yaml {
 
 enum class Looks : std::uint8_t {
   kText,
-  kInteger,       // 0, 25, 7946
-  kSigned,        // -1, +5
-  kOctal,         // 010, 0o17: 8 or 10, depending on the parser
-  kHex,           // 0x10, and 0b10
-  kFloat,         // 1.5, 1e3, .inf
-  kSexagesimal,   // 12:34:56: a number to base 60 in YAML 1.1
-  kUnderscores,   // 1_000
-  kBoolean,       // true, false
-  kOldBoolean,    // yes, no, on, off, and True, FALSE: a boolean in YAML 1.1, text in YAML 1.2
+  kInteger,      // 0, 25, 7946
+  kSigned,       // -1, +5
+  kOctal,        // 010, 0o17: 8 or 10, depending on the parser
+  kHex,          // 0x10, and 0b10
+  kFloat,        // 1.5, 1e3, .inf
+  kSexagesimal,  // 12:34:56: a number to base 60 in YAML 1.1
+  kUnderscores,  // 1_000
+  kBoolean,      // true, false
+  kOldBoolean,   // yes, no, on, off, and True, FALSE: a boolean in YAML 1.1, text in YAML 1.2
 };
 
 Looks LooksLike(std::string_view text);

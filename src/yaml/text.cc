@@ -69,11 +69,11 @@ class Scanner {
 
   void CheckIndentation() {
     const std::string_view rest = text_.substr(at_, text_.find('\n', at_) - at_);
-    const std::size_t content = rest.find_first_not_of(" \t\r");
-    if (content == std::string_view::npos || rest[content] == '#') return;
-    const std::size_t tab = rest.substr(0, content).find('\t');
+    // Also in front of comments and in empty lines: there a tab may end up in the value above.
+    const std::size_t tab = rest.substr(0, rest.find_first_not_of(" \t")).find('\t');
     if (tab == std::string_view::npos || tabs_.size() > kMaxTabFlaws) return;
-    tabs_.push_back({kTab, {line_, static_cast<int>(tab)}, "a tab in the indentation", "YAML indents with spaces: replace the tab by spaces"});
+    tabs_.push_back(
+        {kTab, {line_, static_cast<int>(tab)}, "a tab in the indentation", "YAML indents with spaces: replace the tab by spaces"});
   }
 
   bool Fatal(std::string message, std::string hint) {

@@ -87,7 +87,8 @@ std::optional<IpAddress> Reader::Address(const Node& node) {
   auto address = IpAddress::Parse(node.text);
   if (address) return *address;
   if (node.text.contains('/')) {
-    report_.Error(node, kBadAddress, std::format("expected one address, found the network {}", Quote(node.text)), "leave the prefix length out");
+    report_.Error(node, kBadAddress, std::format("expected one address, found the network {}", Quote(node.text)),
+                  "leave the prefix length out");
     return std::nullopt;
   }
   ReportAddress(node, address.error());

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <tuple>
@@ -49,7 +50,8 @@ std::map<Pair, EgressId> IdsOf(const Bindings& bindings) {
 void CheckIds(const Bindings& bindings) {
   std::set<EgressId> seen;
   for (const Binding& binding : bindings.bindings) {
-    RC_ASSERT(binding.id.value >= 1 && binding.id <= kLastEgressId);
+    RC_ASSERT(binding.id >= EgressId{1});
+    RC_ASSERT(binding.id <= kLastEgressId);
     RC_ASSERT(seen.insert(binding.id).second);
   }
   RC_ASSERT(std::ranges::is_sorted(bindings.bindings));
@@ -69,7 +71,7 @@ TEST_CASE("a pair that lives on keeps its id, and ids are never given twice") {
     bindings.cursor = EgressId{OneOf<std::uint16_t>({0, 5, 65530, 65534})};
     for (int step = 0; step < 6; ++step) {
       const auto next = Bind(ArbitraryBindable(), bindings);
-      RC_ASSERT(next.has_value());
+      RC_ASSERT(static_cast<bool>(next));
       CheckIds(*next);
       const std::map<Pair, EgressId> before = IdsOf(bindings);
       for (const auto& [pair, id] : IdsOf(*next)) {
@@ -98,7 +100,9 @@ TEST_CASE("automatic addresses are unused ones, stay, and come in pairs from a p
     const PolicySet set = ArbitraryBindable();
     const auto first = Bind(set, {});
     RC_ASSERT(first.has_value());
-    RC_ASSERT(Bind(set, *first) == first);
+    const auto again = Bind(set, *first);
+    RC_ASSERT(static_cast<bool>(again));
+    RC_ASSERT(*again == *first);
     std::map<IpAddress, int> uses;
     std::map<std::string, std::vector<std::size_t>> positions;
     for (const Binding& binding : first->bindings) {

@@ -50,25 +50,33 @@ struct Inputs {
   const state::Host* host = nullptr;
   IpAddress underlay;                               // this node's own underlay address
   TunnelIdentity self;
-  std::vector<Peer> peers;                          // every known other node that has not left, dead ones too (they may come back), in order of name
+  // every known other node that has not left, dead ones too (they may come back), in order of name
+  std::vector<Peer> peers;
   std::map<std::string, Slot> slots;                // peer → next-hop slot, for those that are gateways; kept stable by the agent
   std::map<EgressId, Carrier> carriers;             // one for every binding
   std::vector<IpAddress> local_egress_ips;          // egress IPs that this node holds
   bool operator==(const Inputs&) const = default;
 };
 
-// Slots 1-199 are peers'. 200-253 are uplinks of this node that are not its default route's device (handed out by Build in order of device name). 254 marks
-// replies from the tunnel for the reverse-path filter.
+// Slots 1-199 are peers'. 200-253 are uplinks of this node that are not its default route's device (handed out by Build in order of
+// device name). 254 marks replies from the tunnel for the reverse-path filter.
 inline constexpr std::uint8_t kLastPeerSlot = 199, kFirstUplinkSlot = 200, kLastUplinkSlot = 253, kReplySlot = 254;
+
+// Connection marks of ours have this signature above the egress id (or kDirectMark), so that nobody else's marks are taken for a decision.
+inline constexpr std::uint32_t kDecided = 0x00e60000, kDecidedMask = 0xffff0000;
+// What a connection mark says: an egress id, kDirectMark, or 0 where nothing was decided by egressd.
+constexpr std::uint16_t DecisionIn(std::uint32_t connection_mark) {
+  return (connection_mark & kDecidedMask) == kDecided ? static_cast<std::uint16_t>(connection_mark & 0xffff) : std::uint16_t{0};
+}
 
 state::State Build(const Inputs& inputs);
 
-// The networks that `to: external` leaves out on this node: the set's, every node's underlay address, tunnel networks, connected networks of workloads,
-// loopback, link-local, multicast, broadcast.
+// The networks that `to: external` leaves out on this node: the set's, every node's underlay address and those to join, tunnel networks,
+// connected networks of workloads, this host's own addresses, loopback, link-local, multicast, broadcast.
 policy::InternalNetworks InternalOf(const Inputs& inputs);
 
-// Where an egress IP lives on this node: the gateway's device, else the node's `interface`, else the device whose subnet holds it, else the default route's.
-// nullopt = nowhere: this node cannot hold it.
+// Where an egress IP lives on this node: the gateway's device, else the node's `interface`, else the device whose subnet holds it, else
+// the default route's. nullopt = nowhere: this node cannot hold it.
 std::optional<std::string> UplinkFor(const policy::PolicySet& set, const policy::NodeConfig& config, const state::Host& host,
                                      const std::string& gateway, const IpAddress& egress_ip);
 

@@ -52,7 +52,8 @@ TEST_CASE("an uplink with a default route of its own gets a slot: specific route
   const std::uint32_t id = world.IdOf("web").value;
   CHECK(Elements(state, "held") == Strings{Mark(id) + " : " + Mark(0xc8000000u | id)});
   CHECK(state.rules.contains({.family = Family::kIpv4, .priority = 99, .mark = 0xc8000000, .mask = 0xff000000, .table = 26200}));
-  CHECK(state.rules.contains({.family = Family::kIpv4, .priority = 98, .mark = 0xc8000000, .mask = 0xff000000, .table = 254, .suppress_prefix_length = 0}));
+  CHECK(state.rules.contains({.family = Family::kIpv4, .priority = 98, .mark = 0xc8000000, .mask = 0xff000000, .table = 254,
+      .suppress_prefix_length = 0}));
   const state::Route& route = state.routes.at({.table = 26200, .destination = Net("0.0.0.0/0")});
   CHECK(route.device == "eth1");
   CHECK(route.next_hop == Ip("203.0.113.1"));

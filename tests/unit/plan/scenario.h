@@ -18,7 +18,9 @@ namespace egressd::plan {
 inline IpAddress Ip(std::string_view text) { return IpAddress::Parse(text).value(); }
 inline Prefix Net(std::string_view text) { return Prefix::Parse(text).value(); }
 // "10.0.0.1/24" with host bits
-inline Prefix OnDevice(std::string_view address, int length) { return {.address = Ip(address), .length = static_cast<std::uint8_t>(length)}; }
+inline Prefix OnDevice(std::string_view address, int length) {
+  return {.address = Ip(address), .length = static_cast<std::uint8_t>(length)};
+}
 
 class Scenario {
  public:
@@ -32,8 +34,9 @@ class Scenario {
 
   Scenario() {
     config.node.name = self;
-    host.devices = {{.name = "docker0", .index = 3, .mtu_bytes = 1500, .running = true, .addresses = {OnDevice("172.17.0.1", 16), OnDevice("fd00:17::1", 64)}},
-                    {.name = "eth0", .index = 2, .mtu_bytes = 1500, .running = true, .addresses = {OnDevice("10.0.0.1", 24)}, .accept_ra = 1}};
+    const std::vector<Prefix> inside{OnDevice("172.17.0.1", 16), OnDevice("fd00:17::1", 64)}, outside{OnDevice("10.0.0.1", 24)};
+    host.devices = {{.name = "docker0", .index = 3, .mtu_bytes = 1500, .running = true, .addresses = inside},
+                    {.name = "eth0", .index = 2, .mtu_bytes = 1500, .running = true, .addresses = outside, .accept_ra = 1}};
     host.routes = {{.destination = Net("0.0.0.0/0"), .device = "eth0", .next_hop = Ip("10.0.0.254")}};
     set.pools["public"] = {.name = "public",
                            .ipv4 = {AddressRange::Parse("203.0.113.10-203.0.113.19").value()},
@@ -55,7 +58,8 @@ class Scenario {
     bindings_ = policy::Bind(set, {}).value().bindings;
     selection_ = std::make_unique<policy::Selection>(set, self);
     carriers_ = carriers;
-    for (const policy::Binding& binding : bindings_) carriers_.try_emplace(binding.id, Carrier{.kind = Carrier::Kind::kPeer, .peer = "gw1"});
+    const Carrier usual{.kind = Carrier::Kind::kPeer, .peer = "gw1"};
+    for (const policy::Binding& binding : bindings_) carriers_.try_emplace(binding.id, usual);
   }
 
   Inputs Input() {

@@ -30,7 +30,9 @@ TEST_CASE("a policy that translates everything external is one element per addre
   CHECK(Elements(state, "src4") == Strings{Bytes("172.17.0.2") + " : " + Mark(kDecided | id.value)});
   CHECK(Elements(state, "src6") == Strings{Bytes("fd00:17::2") + " : " + Mark(kDecided | id6.value)});
   CHECK(Elements(state, "classes").empty());
-  CHECK(Elements(state, "nexthop") == Strings{Mark(id.value) + " : " + Mark(0x01000000u | id.value), Mark(id6.value) + " : " + Mark(0x01000000u | id6.value)});
+  const std::string next_hop = Mark(id.value) + " : " + Mark(0x01000000u | id.value);
+  const std::string next_hop6 = Mark(id6.value) + " : " + Mark(0x01000000u | id6.value);
+  CHECK(Elements(state, "nexthop") == Strings{next_hop, next_hop6});
   CHECK(Elements(state, "held").empty());
 }
 
@@ -95,7 +97,8 @@ TEST_CASE("a policy limited to a device names it, and sources that only a device
   lan.name = "lan";
   lan.from = {{.interface = "docker0"}};
   const state::State state = world.Plan();
-  CHECK(Texts(state, "other4") == std::vector<std::string>{"iifname docker0 ip daddr != @internal4 ct mark set 0x00e60001 goto steer", "return"});
+  const std::vector<std::string> expected{"iifname docker0 ip daddr != @internal4 ct mark set 0x00e60001 goto steer", "return"};
+  CHECK(Texts(state, "other4") == expected);
   CHECK(Texts(state, "classify").back() == "meta nfproto ipv6 goto other6");
   CHECK(Value(state, "net/ipv4/conf/docker0/forwarding") == "1");
 }

@@ -100,8 +100,9 @@ TEST_CASE("many unknown keys end quickly") {
 TEST_CASE("text in messages cannot drive a terminal") {
   CHECK(Printable("a\x1b[31m\tb\xff") == "a?[31m b?");
   CHECK(Printable("gr\xc3\xb6\xc3\x9f"
-                  "e \xc2\x9b") == "gr\xc3\xb6\xc3\x9f"
-                                   "e ?");
+                  "e \xc2\x9b") ==
+        "gr\xc3\xb6\xc3\x9f"
+        "e ?");
   const auto finding = FirstInPolicy("version: 1\n\"\\e[31m\": 1\n");
   CHECK(finding.code == "E008");
   CHECK_FALSE(finding.message.contains('\x1b'));

@@ -30,18 +30,21 @@ TEST_CASE("words of other systems are known") {
 }
 
 TEST_CASE("what later builds will do is refused, never ignored") {
-  for (const std::string_view line : {"bandwidth: {egress: 800M}", "replicas: 2", "spread: flow", "prefer: local", "source: preserve", "action: route", "gateway: self"}) {
+  for (const std::string_view line : {"bandwidth: {egress: 800M}", "replicas: 2", "spread: flow", "prefer: local", "source: preserve",
+                                      "action: route", "gateway: self"}) {
     CAPTURE(line);
     const auto finding = FirstInPolicy(PolicyWith(line));
     CHECK(finding.code == "E010");
     CHECK(finding.message.contains("is not supported by this build"));
     CHECK(PolicyPlaces(PolicyWith(line)).size() == 1);
   }
-  for (const std::string_view selector : {"namespace_labels: {a: b}", "unit: nginx.service", "user: www-data", "node: n1", "node_labels: {a: b}"}) {
+  for (const std::string_view selector :
+       {"namespace_labels: {a: b}", "unit: nginx.service", "user: www-data", "node: n1", "node_labels: {a: b}"}) {
     CAPTURE(selector);
     CHECK(PolicyPlaces(PolicyFrom(std::format("{{all: true, {}}}", selector))) == Places{"4:23 E010"});
   }
-  for (const std::string_view key : {"max_ips_per_node: 5", "failback: true", "takeover: strict", "restart_grace: 15s", "bfd: {min_rx: 100ms}", "health: [{tcp: \"192.0.2.1:443\"}]"}) {
+  for (const std::string_view key : {"max_ips_per_node: 5", "failback: true", "takeover: strict", "restart_grace: 15s",
+                                     "bfd: {min_rx: 100ms}", "health: [{tcp: \"192.0.2.1:443\"}]"}) {
     CAPTURE(key);
     CHECK(FirstInPolicy(std::format("version: 1\ngateways:\n  a: {{nodes: [gw1], {}}}\n", key)).code == "E010");
   }
@@ -59,7 +62,9 @@ TEST_CASE("a later key is accepted when it asks for what this build does anyway"
     CAPTURE(line);
     CHECK(PolicyPlaces(PolicyWith(line)).empty());
   }
-  CHECK(PolicyPlaces("version: 1\nguard: []\nnamespaces: {}\ngateways: {a: {nodes: [g], max_ips_per_node: 0, failback: false, takeover: immediate, health: []}}\n").empty());
+  CHECK(PolicyPlaces("version: 1\nguard: []\nnamespaces: {}\ngateways: {a: {nodes: [g], max_ips_per_node: 0, failback: false, takeover: "
+                     "immediate, health: []}}\n")
+            .empty());
   CHECK(NodePlaces("cluster: {quorum: none}\nmetrics: off\nworkloads: {docker: auto, podman: off}\n").empty());
   CHECK(FirstInPolicy(PolicyWith("replicas: 2")).hint.contains("replicas: 1"));
 }

@@ -37,7 +37,9 @@ TEST_CASE("every key of the node file is read") {
   CHECK(config.node.address == *IpAddress::Parse("192.0.2.10"));
   CHECK(config.node.interface == "eth1");
   CHECK(config.cluster.name == "prod");
-  CHECK(config.cluster.join == std::vector<Endpoint>{{*IpAddress::Parse("192.0.2.11"), 7947}, {*IpAddress::Parse("192.0.2.12"), 7000}, {*IpAddress::Parse("2001:db8::3"), 7947}});
+  CHECK(config.cluster.join == std::vector<Endpoint>{{*IpAddress::Parse("192.0.2.11"), 7947},
+                                                     {*IpAddress::Parse("192.0.2.12"), 7000},
+                                                     {*IpAddress::Parse("2001:db8::3"), 7947}});
   CHECK(config.cluster.listen_address == *IpAddress::Parse("192.0.2.10"));
   CHECK(config.cluster.listen_port == 7948);
   CHECK(config.cluster.key_file == "/etc/egressd/other.key");
@@ -60,7 +62,8 @@ TEST_CASE("every key of the node file is read") {
 
 TEST_CASE("what is left out has its default, and `auto` is the default") {
   CHECK(ParseNodeConfig("", "").value == policy::NodeConfig{});
-  CHECK(ParseNodeConfig("version: 1\nnode: {address: auto, interface: auto}\ncluster: {listen: \":7947\"}\ntunnel: {mtu: auto}\n", "").value == policy::NodeConfig{});
+  CHECK(ParseNodeConfig("version: 1\nnode: {address: auto, interface: auto}\ncluster: {listen: \":7947\"}\ntunnel: {mtu: auto}\n", "")
+            .value == policy::NodeConfig{});
 }
 
 TEST_CASE("faults of the node file are found where they stand") {
@@ -80,6 +83,7 @@ TEST_CASE("faults of the node file are found where they stand") {
   CHECK(NodePlaces("tunnel: {port: 0}\n") == Places{"1:16 E151"});
   CHECK(NodePlaces("tunnel: {mtu: big}\n") == Places{"1:15 E151"});
   CHECK(NodePlaces("tunnel: {ipv4: \"fd00::/64\"}\n") == Places{"1:16 E150"});
+  CHECK(NodePlaces("datapath: {rule_priority: 1}\n") == Places{"1:27 E151"});
   CHECK(NodePlaces("datapath: {tables: 26000}\n") == Places{"1:20 E151"});
   CHECK(NodePlaces("datapath: {tables: 26000-026255}\n") == Places{"1:20 E151"});
   CHECK(NodePlaces("datapath: {next_hop_mark: 4278190080}\n") == Places{"1:27 E151"});
@@ -89,7 +93,8 @@ TEST_CASE("faults of the node file are found where they stand") {
 }
 
 TEST_CASE("a drop-in file has workloads and nothing else") {
-  const auto parsed = ParseWorkloads("version: 1\nworkloads:\n  erp: {addresses: 10.1.7.20}\n  b: {addresses: [10.1.7.21], node: n1}\n", "erp.yaml");
+  const auto parsed =
+      ParseWorkloads("version: 1\nworkloads:\n  erp: {addresses: 10.1.7.20}\n  b: {addresses: [10.1.7.21], node: n1}\n", "erp.yaml");
   CHECK(parsed.findings.empty());
   REQUIRE(parsed.value.size() == 2);
   CHECK(parsed.value[1] == policy::Workload{.name = "erp", .addresses = {*IpAddress::Parse("10.1.7.20")}});

@@ -68,7 +68,8 @@ TEST_CASE("every key of the grammar is read") {
   CHECK(pool.exclude == std::vector{*AddressRange::Parse("203.0.113.33")});
   const policy::Gateway& edge = set.gateways.at("edge");
   CHECK(edge.is_default);
-  CHECK(edge.nodes.labels == std::vector<Requirement>{{"role", Requirement::Operator::kIn, {"gateway"}}, {"zone", Requirement::Operator::kIn, {"a", "b"}}});
+  CHECK(edge.nodes.labels ==
+        std::vector<Requirement>{{"role", Requirement::Operator::kIn, {"gateway"}}, {"zone", Requirement::Operator::kIn, {"a", "b"}}});
   CHECK(edge.pools == std::vector<std::string>{"public"});
   CHECK(edge.default_ipv4 == *IpAddress::Parse("203.0.113.10"));
   CHECK_FALSE(edge.interface.has_value());
@@ -98,9 +99,9 @@ TEST_CASE("what is left out has its default") {
 }
 
 TEST_CASE("selectors: every key, one or a list") {
-  const auto parsed = ParsePolicy(
-      PolicyFrom("[{labels: {a: b}, select: \"c,!d\", namespace: shop, name: web-*, interface: br0}, {cidr: [172.18.0.0/16, \"fd00::/8\"]}, {cidr: 10.0.0.1}]"),
-      "policy.yaml");
+  const auto parsed = ParsePolicy(PolicyFrom("[{labels: {a: b}, select: \"c,!d\", namespace: shop, name: web-*, interface: br0}, {cidr: "
+                                             "[172.18.0.0/16, \"fd00::/8\"]}, {cidr: 10.0.0.1}]"),
+                                  "policy.yaml");
   CHECK(PlacesOf(parsed.findings).empty());
   const auto& from = parsed.value.policies.at("p").from;
   REQUIRE(from.size() == 3);
@@ -135,10 +136,12 @@ TEST_CASE("faults in selectors are found where they stand") {
 }
 
 TEST_CASE("label values are taken as they are written") {
-  const auto parsed = ParsePolicy(PolicyFrom("{labels: {a: true, b: 8080, c: no, d: 010, e: 1e3, f: \"\", g: 12:34, on: off}}"), "policy.yaml");
+  const auto parsed =
+      ParsePolicy(PolicyFrom("{labels: {a: true, b: 8080, c: no, d: 010, e: 1e3, f: \"\", g: 12:34, on: off}}"), "policy.yaml");
   CHECK(PlacesOf(parsed.findings).empty());
   std::string values;
-  for (const Requirement& requirement : parsed.value.policies.at("p").from[0].labels) values += requirement.key + "=" + requirement.values[0] + " ";
+  for (const Requirement& requirement : parsed.value.policies.at("p").from[0].labels)
+    values += requirement.key + "=" + requirement.values[0] + " ";
   CHECK(values == "a=true b=8080 c=no d=010 e=1e3 f= g=12:34 on=off ");
   CHECK(PolicyPlaces(PolicyFrom("{labels: {a: null}}")) == Places{"4:24 E007"});
 }
@@ -213,7 +216,8 @@ TEST_CASE("destinations") {
 
 TEST_CASE("ports") {
   CHECK(PolicyPlaces(PolicyWith("ports: tcp/25")).empty());
-  for (const std::string_view port : {"25", "tcp", "25/tcp", "icmp", "tcp/0", "tcp/65536", "tcp/025", "tcp/", "tcp/a", "tcp/5-", "tcp/-5", "tcp/9-8", "TCP/25", "\"\""}) {
+  for (const std::string_view port :
+       {"25", "tcp", "25/tcp", "icmp", "tcp/0", "tcp/65536", "tcp/025", "tcp/", "tcp/a", "tcp/5-", "tcp/-5", "tcp/9-8", "TCP/25", "\"\""}) {
     CAPTURE(port);
     CHECK(PolicyPlaces(PolicyWith(std::format("ports: [tcp/25, {}]", port))) == Places{"5:21 E153"});
   }
@@ -232,7 +236,9 @@ TEST_CASE("words") {
 }
 
 TEST_CASE("the choice of an egress IP") {
-  const auto choice = [](std::string_view text) { return ParsePolicy(PolicyWith(std::format("egress_ip: {}", text)), "").value.policies.at("p").egress_ip; };
+  const auto choice = [](std::string_view text) {
+    return ParsePolicy(PolicyWith(std::format("egress_ip: {}", text)), "").value.policies.at("p").egress_ip;
+  };
   using Kind = policy::EgressIpChoice::Kind;
   CHECK(choice("auto").kind == Kind::kAuto);
   CHECK(choice("default").kind == Kind::kDefault);
@@ -255,7 +261,9 @@ TEST_CASE("pools and gateways") {
   CHECK(pool("{ipv4: 203.0.113.1}").empty());
   CHECK(pool("{ipv4: [203.0.113.1], pair: maybe}") == Places{"3:34 E152"});
   CHECK(pool("[203.0.113.1]") == Places{"3:3 E007"});
-  const auto gateway = [](std::string_view body) { return PolicyPlaces(std::format("version: 1\ngateways:\n  a: {{nodes: [gw1], {}}}\n", body)); };
+  const auto gateway = [](std::string_view body) {
+    return PolicyPlaces(std::format("version: 1\ngateways:\n  a: {{nodes: [gw1], {}}}\n", body));
+  };
   CHECK(gateway("announce: l3") == Places{"3:31 E152"});
   CHECK(gateway("announce: bgp") == Places{"3:31 E010"});
   CHECK(gateway("pool: {a: b}") == Places{"3:21 E007"});

@@ -5,9 +5,7 @@
 namespace egressd::yaml {
 namespace {
 
-std::string RenderFirst(std::string_view text) {
-  return Render(FirstInPolicy(text), text, false);
-}
+std::string RenderFirst(std::string_view text) { return Render(FirstInPolicy(text), text, false); }
 
 TEST_CASE("a finding shows its place, the line, a caret, the path and the hint") {
   CHECK(RenderFirst("version: 1\npolicies:\n  mailer:\n    from: {all: true}\n    destSubnet: [192.0.2.0/24]\n") ==
@@ -44,7 +42,8 @@ TEST_CASE("a long line is shown around the fault") {
 }
 
 TEST_CASE("a finding without a place has no snippet, warnings say so, colour is colour") {
-  policy::Finding finding{.severity = policy::Severity::kWarning, .code = "W301", .message = "something", .hint = "do that", .file = "a.yaml"};
+  policy::Finding finding{
+      .severity = policy::Severity::kWarning, .code = "W301", .message = "something", .hint = "do that", .file = "a.yaml"};
   CHECK(Render(finding, "version: 1\n", false) == "a.yaml: warning[W301]: something\n   = help: do that\n");
   CHECK(Render(finding, "", true).contains("\x1b[1;33mwarning[W301]\x1b[0m"));
   finding.line = 99;

@@ -67,13 +67,13 @@ TEST_CASE("columns count characters, not bytes") {
 TEST_CASE("tabs in the indentation are all reported, JSON may have them") {
   CHECK(PolicyPlaces("version: 1\npolicies:\n\tp:\n  \tq:\n") == Places{"3:1 E015", "4:3 E015"});
   CHECK(PolicyPlaces("{\n\t\"version\": 1,\n\t\"policies\": {}\n}\n").empty());
-  CHECK(PolicyPlaces("version: 1\n\t# a comment\n").empty());
-  MESSAGE(FirstInPolicy("version: 1\n\t\n").message);
-  MESSAGE(FirstInPolicy("version: 1\n\t\ninternal: []\n").message);
+  CHECK(PolicyPlaces("version: 1\n\t# a comment\n\t\n") == Places{"2:1 E015", "3:1 E015"});
+  CHECK(PolicyPlaces("version: 1 # a\tb\t\n").empty());
 }
 
 TEST_CASE("JSON is YAML") {
-  const auto parsed = ParseWorkloads(R"({"workloads":{"erp":{"addresses":["10.1.7.20","2001:db8::20"],"labels":{"app":"erp"}}}})", "erp.json");
+  const auto parsed =
+      ParseWorkloads(R"({"workloads":{"erp":{"addresses":["10.1.7.20","2001:db8::20"],"labels":{"app":"erp"}}}})", "erp.json");
   CHECK(parsed.findings.empty());
   REQUIRE(parsed.value.size() == 1);
   CHECK(parsed.value[0].addresses.size() == 2);

@@ -19,7 +19,8 @@ const policy::Finding* WithCode(const std::vector<policy::Finding>& findings, st
   return found == findings.end() ? nullptr : &*found;
 }
 
-constexpr std::string_view kGateway = "version: 1\npools: {a: {ipv4: [203.0.113.10-203.0.113.12]}}\ngateways: {g: {default: true, nodes: [n], pool: a}}\n";
+constexpr std::string_view kGateway =
+    "version: 1\npools: {a: {ipv4: [203.0.113.10-203.0.113.12]}}\ngateways: {g: {default: true, nodes: [n], pool: a}}\n";
 
 TEST_CASE("a contradiction is located") {
   const std::string text = std::string(kGateway) + "policies:\n  p:\n    from: {all: true}\n    egress_ip: 203.0.113.99\n";
@@ -41,7 +42,10 @@ TEST_CASE("a policy without `from` is an error at its name") {
 
 TEST_CASE("findings of both kinds come in order of line") {
   const auto findings =
-      ParsePolicy(std::string(kGateway) + "policies:\n  p:\n    from: {all: true}\n    gateway: nix\n  q:\n    from: {all: true}\n    bandwidth: 5\n", "policy.yaml").findings;
+      ParsePolicy(std::string(kGateway) +
+                      "policies:\n  p:\n    from: {all: true}\n    gateway: nix\n  q:\n    from: {all: true}\n    bandwidth: 5\n",
+                  "policy.yaml")
+          .findings;
   CHECK(WithCode(findings, "E202") != nullptr);
   CHECK(WithCode(findings, "E010") != nullptr);
   CHECK(std::ranges::is_sorted(findings, {}, [](const policy::Finding& finding) { return std::pair(finding.line, finding.column); }));

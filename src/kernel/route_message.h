@@ -1,7 +1,7 @@
 // Rtnetlink messages: building and taking apart. Thin over libnl's nl_msg and nlattr; nothing here knows an object kind.
 //
-// 1. A Message owns its memory; attributes are appended in the order of the calls.
-// 2. Attributes points into the message it was made from and must not outlive it. An attribute that is absent or too short reads as absent.
+// 1. A RouteMessage owns its memory; attributes are appended in the order of the calls.
+// 2. RouteAttributes points into the message it was made from and must not outlive it. An attribute that is absent or too short reads as absent.
 #pragma once
 
 #include <netlink/attr.h>
@@ -20,22 +20,22 @@
 
 namespace egressd::kernel {
 
-class Message {
+class RouteMessage {
  public:
   // `header` is the fixed part behind the netlink header (ifinfomsg, rtmsg …).
   template <typename Header>
-  Message(int type, int flags, const Header& header) : Message(type, flags, &header, sizeof header) {}
+  RouteMessage(int type, int flags, const Header& header) : RouteMessage(type, flags, &header, sizeof header) {}
 
-  Message& Byte(int attribute, std::uint8_t value);
-  Message& Number(int attribute, std::uint32_t value);
-  Message& Port(int attribute, std::uint16_t host_order);  // sent in network order
-  Message& Flag(int attribute);
-  Message& Text(int attribute, std::string_view value);
-  Message& Bytes(int attribute, std::span<const std::uint8_t> value);
-  Message& Address(int attribute, const IpAddress& value) { return Bytes(attribute, value.bytes()); }
-  // Attributes until the matching End() become its content.
-  Message& Begin(int attribute);
-  Message& End();
+  RouteMessage& Byte(int attribute, std::uint8_t value);
+  RouteMessage& Number(int attribute, std::uint32_t value);
+  RouteMessage& Port(int attribute, std::uint16_t host_order);  // sent in network order
+  RouteMessage& Flag(int attribute);
+  RouteMessage& Text(int attribute, std::string_view value);
+  RouteMessage& Bytes(int attribute, std::span<const std::uint8_t> value);
+  RouteMessage& Address(int attribute, const IpAddress& value) { return Bytes(attribute, value.bytes()); }
+  // RouteAttributes until the matching End() become its content.
+  RouteMessage& Begin(int attribute);
+  RouteMessage& End();
 
   nlmsghdr& header() const { return *nlmsg_hdr(message_.get()); }
 
@@ -43,7 +43,7 @@ class Message {
   struct Free {
     void operator()(nl_msg* message) const { nlmsg_free(message); }
   };
-  Message(int type, int flags, const void* header, std::size_t header_bytes);
+  RouteMessage(int type, int flags, const void* header, std::size_t header_bytes);
   nlattr* Append(int attribute, const void* value, std::size_t bytes);
 
   std::unique_ptr<nl_msg, Free> message_;
@@ -51,12 +51,12 @@ class Message {
   std::size_t depth_ = 0;
 };
 
-class Attributes {
+class RouteAttributes {
  public:
   // `header_bytes`: size of the fixed part behind the netlink header.
-  Attributes(const nlmsghdr& message, std::size_t header_bytes);
+  RouteAttributes(const nlmsghdr& message, std::size_t header_bytes);
   // The content of a nested attribute, or of a list of them.
-  explicit Attributes(std::span<const std::uint8_t> content);
+  explicit RouteAttributes(std::span<const std::uint8_t> content);
 
   bool Has(int attribute) const { return At(attribute) != nullptr; }
   std::optional<std::uint8_t> Byte(int attribute) const;
@@ -66,7 +66,7 @@ class Attributes {
   std::span<const std::uint8_t> Bytes(int attribute) const;
   std::optional<IpAddress> Address(int attribute) const;   // 4 or 16 bytes
   std::optional<MacAddress> Mac(int attribute) const;      // 6 bytes
-  Attributes Nested(int attribute) const { return Attributes(Bytes(attribute)); }
+  RouteAttributes Nested(int attribute) const { return RouteAttributes(Bytes(attribute)); }
 
  private:
   static constexpr int kLast = 127;

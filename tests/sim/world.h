@@ -1,0 +1,257 @@
+// A small universe: agents on a virtual network with a virtual clock. The same Agent as in the daemon, driven by the same loop
+// (agent.h), so that whatever goes wrong here goes wrong there. Everything follows from one seed.
+#pragma once
+
+#include <algorithm>
+#include <format>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "egressd/agent/agent.h"
+#include "egressd/base/random.h"
+#include "egressd/yaml/yaml.h"
+
+namespace egressd::sim {
+
+inline IpAddress Ip(std::string_view text) { return *IpAddress::Parse(text); }
+
+inline Duration Seconds(double seconds) { return Duration{static_cast<std::int64_t>(seconds * 1e6)}; }
+
+inline agent::PolicyParser Parser() {
+  return [](std::string_view text) -> std::expected<policy::PolicySet, std::vector<policy::Finding>> {
+    auto parsed = yaml::ParsePolicy(text, "policy.yaml");
+    if (!parsed.ok()) return std::unexpected(std::move(parsed.findings));
+    return std::move(parsed.value);
+  };
+}
+
+struct Weather {
+  double loss = 0, duplication = 0;
+  Duration shortest{200}, longest{1'500};
+};
+
+class World {
+ public:
+  struct Node {
+    std::string name;
+    policy::NodeConfig config;
+    state::Host host;
+    std::vector<gossip::Key> keys;
+    std::unique_ptr<agent::Agent> agent;     // none: the daemon is dead
+    std::string disk;
+    std::uint64_t incarnation = 0;
+    state::State kernel;                     // stays when the daemon dies
+    bool kernel_refuses = false;
+    bool gone = false;                       // the whole host is dead: its kernel forwards nothing
+    Time paused_until{};
+    Time wake_at = kNever;
+    bool committed = false;                  // since the last start
+    std::vector<agent::ApplyResult> results;
+    std::vector<agent::Announcement> announced;
+    std::size_t rechecks = 0;
+    std::set<IpAddress> Held() const {
+      std::set<IpAddress> held;
+      for (const auto& [key, address] : kernel.egress_addresses) held.insert(key.address);
+      return held;
+    }
+  };
+
+  explicit World(std::uint64_t seed) : random_(seed), seed_(seed) {}
+
+  Time now() const { return now_; }
+  Random& random() { return random_; }
+  Weather weather;
+  std::set<std::pair<std::string, std::string>> cuts;           // one-way: from, to
+  std::function<void(const std::string& line)> log = [](const std::string&) {};
+  std::vector<std::string> broken;                              // rules that were broken, with the time
+
+  // A node with one uplink of 203.0.113.0/24 and the underlay address 10.0.0.<number>.
+  Node& Add(const std::string& name, int number, policy::Labels labels, std::vector<std::string> join) {
+    Node& node = nodes_[name];
+    node.name = name;
+    node.config.node.name = name;
+    node.config.node.labels = std::move(labels);
+    for (const std::string& address : join) node.config.cluster.join.push_back(*Endpoint::Parse(address, 7947));
+    node.host.devices = {{.name = "eth0",
+                          .index = 2,
+                          .mtu_bytes = 1500,
+                          .mac = *MacAddress::Parse(std::format("02:00:00:00:00:{:02x}", number)),
+                          .running = true,
+                          .addresses = {{.address = Ip(std::format("10.0.0.{}", number)), .length = 24},
+                                        {.address = Ip(std::format("203.0.113.{}", 200 + number)), .length = 24}}}};
+    node.host.routes = {{.destination = *Prefix::Parse("0.0.0.0/0"), .device = "eth0", .next_hop = Ip("10.0.0.254")}};
+    gossip::Key key;
+    key.bytes.fill(7);
+    node.keys = {key};
+    at_[Endpoint{.address = Ip(std::format("10.0.0.{}", number)), .port = 7947}] = name;
+    return node;
+  }
+  Node& operator[](const std::string& name) { return nodes_.at(name); }
+  std::map<std::string, Node>& nodes() { return nodes_; }
+
+  void Start(const std::string& name) {
+    Node& node = nodes_.at(name);
+    if (node.agent) return;
+    node.gone = false;
+    node.committed = false;
+    node.incarnation = std::max(node.incarnation + 1, static_cast<std::uint64_t>(now_.time_since_epoch().count() / 1000));
+    agent::Settings settings{.config = node.config, .keys = node.keys, .incarnation = node.incarnation, .seed = random_.Next(), .stored = node.disk,
+                             .slots = {}};
+    node.agent = std::make_unique<agent::Agent>(std::move(settings), Parser(), now_);
+    node.paused_until = {};
+    Log(name, "starts");
+    Feed(node, agent::HostChanged{node.host});
+  }
+  // kill -9: the kernel keeps what it has.
+  void Kill(const std::string& name) {
+    Node& node = nodes_.at(name);
+    if (!node.agent) return;
+    node.agent.reset();
+    node.wake_at = kNever;
+    Log(name, "is killed");
+  }
+  // The host dies: what its kernel had is lost.
+  void Crash(const std::string& name) {
+    Kill(name);
+    nodes_.at(name).kernel = {};
+    nodes_.at(name).gone = true;
+  }
+  void Pause(const std::string& name, Duration duration) { nodes_.at(name).paused_until = now_ + duration; }
+  void Input(const std::string& name, const agent::Input& input) {
+    Node& node = nodes_.at(name);
+    if (node.agent) Feed(node, input);
+  }
+  // Something to do later.
+  void At(Time time, std::function<void()> action) { queue_.push({time, ++order_, std::move(action)}); }
+
+  void Run(Duration duration) {
+    const Time end = now_ + duration;
+    for (;;) {
+      Node* due = nullptr;
+      for (auto& [name, node] : nodes_) {
+        if (node.agent && Wake(node) < (due ? Wake(*due) : kNever)) due = &node;
+      }
+      const Time event = queue_.empty() ? kNever : queue_.top().time;
+      const Time next = std::min(event, due ? Wake(*due) : kNever);
+      if (next > end) break;
+      now_ = std::max(now_, next);
+      if (event <= next) {
+        auto action = queue_.top().action;
+        queue_.pop();
+        action();
+      } else {
+        Feed(*due, agent::Tick{});
+      }
+    }
+    now_ = end;
+  }
+  // Until `condition`, looked at every 10 ms; false when it did not come true in time.
+  bool RunUntil(Duration limit, const std::function<bool()>& condition) {
+    for (const Time end = now_ + limit; now_ < end;) {
+      if (condition()) return true;
+      Run(Duration{10'000});
+    }
+    return condition();
+  }
+
+  void Log(const std::string& name, const std::string& text) {
+    const double seconds = static_cast<double>((now_ - kBegin).count()) / 1e6;
+    log(std::format("{:8.3f} {} {}", seconds, name, text));
+  }
+
+  std::size_t datagrams = 0;
+
+ private:
+  struct Event {
+    Time time;
+    std::uint64_t order;
+    std::function<void()> action;
+    bool operator<(const Event& other) const { return std::tie(other.time, other.order) < std::tie(time, order); }
+  };
+  static constexpr Time kBegin = Time{Duration{1'000'000'000}};
+
+  static Time Wake(const Node& node) { return node.wake_at == kNever ? kNever : std::max(node.wake_at, node.paused_until); }
+
+  void Send(const Node& from, const agent::OutgoingDatagram& datagram) {
+    ++datagrams;
+    if (datagram.bytes.size() > 1400) broken.push_back(std::format("{} sends {} bytes", from.name, datagram.bytes.size()));
+    const auto target = at_.find(datagram.to);
+    if (target == at_.end()) return;
+    const Endpoint source{.address = from.config.node.address.value_or(from.host.devices[0].addresses[0].address), .port = 7947};
+    const int copies = random_.Chance(weather.duplication) ? 2 : 1;
+    for (int i = 0; i < copies; ++i) {
+      if (random_.Chance(weather.loss)) continue;
+      const Duration delay = weather.shortest + Duration{static_cast<std::int64_t>(random_.Below(
+                                 static_cast<std::uint64_t>((weather.longest - weather.shortest).count() + 1)))};
+      At(now_ + delay, [this, sender = from.name, to = target->second, source, bytes = datagram.bytes] { Deliver(sender, to, source, bytes); });
+    }
+  }
+
+  void Deliver(const std::string& from, const std::string& to, const Endpoint& source, const std::vector<std::uint8_t>& bytes) {
+    if (cuts.contains({from, to})) return;
+    Node& node = nodes_.at(to);
+    if (!node.agent) return;
+    if (node.paused_until > now_) {  // waits in the socket
+      At(node.paused_until, [this, from, to, source, bytes] { Deliver(from, to, source, bytes); });
+      return;
+    }
+    Feed(node, agent::Datagram{.from = source, .bytes = bytes});
+  }
+
+  void Feed(Node& node, const agent::Input& input) {
+    agent::Output output = node.agent->Step(now_, input);
+    node.wake_at = output.wake_at;
+    if (output.wake_at <= now_) broken.push_back(std::format("{} wants to wake up in the past", node.name));
+    if (output.store) node.disk = *output.store;
+    for (const agent::Note& note : output.notes) Log(node.name, std::format("{}: {}", note.kind, note.text));
+    for (const agent::ApplyResult& result : output.results) {
+      node.results.push_back(result);
+      Log(node.name, std::format("apply result {}: generation {}{}", result.request, result.generation,
+                                 result.error ? ", error: " + result.error->message : result.findings.empty() ? "" : ", with findings"));
+    }
+    for (const agent::Announcement& announcement : output.announce) {
+      node.announced.push_back(announcement);
+      if (!Held(node, announcement.address)) {
+        broken.push_back(std::format("{} announces {} without holding it", node.name, announcement.address.ToString()));
+      }
+      Log(node.name, std::format("announces {} on {}", announcement.address.ToString(), announcement.device));
+    }
+    if (output.recheck_connections) ++node.rechecks;
+    for (const agent::OutgoingDatagram& datagram : output.send) Send(node, datagram);
+    if (output.commit) Commit(node, *output.commit);
+  }
+
+  static bool Held(const Node& node, const IpAddress& address) { return node.Held().contains(address); }
+
+  void Commit(Node& node, std::uint64_t revision) {
+    if (!node.committed && !node.agent->status().synced) broken.push_back(std::format("{} commits before it is synced", node.name));
+    node.committed = true;
+    if (node.kernel_refuses) return Feed(node, agent::Committed{.revision = revision, .error = Error{ErrorKind::kSystem, "no buffer space available"}});
+    const std::set<IpAddress> before = node.Held();
+    node.kernel = node.agent->desired();
+    for (const IpAddress& address : node.Held()) {
+      if (!before.contains(address)) Log(node.name, std::format("has {}", address.ToString()));
+    }
+    for (const IpAddress& address : before) {
+      if (!Held(node, address)) Log(node.name, std::format("no longer has {}", address.ToString()));
+    }
+    Feed(node, agent::Committed{.revision = revision, .error = std::nullopt});
+  }
+
+  std::map<std::string, Node> nodes_;
+  std::map<Endpoint, std::string> at_;
+  std::priority_queue<Event> queue_;
+  std::uint64_t order_ = 0;
+  Time now_ = kBegin;
+  Random random_;
+  std::uint64_t seed_;
+};
+
+}  // namespace egressd::sim

@@ -1,0 +1,193 @@
+// Decoders against bytes of a real kernel, whole, cut off and damaged.
+#include <doctest/doctest.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include <string>
+#include <vector>
+
+#include "kernel/conntrack_codec.h"
+#include "kernel/nft_codec.h"
+#include "kernel/nft_socket.h"
+#include "unit/kernel/nft_captured.h"
+
+namespace egressd::kernel {
+namespace {
+
+using namespace egressd::state;
+using Type = NftSet::Type;
+
+const NftName kNet4{.name = "net4"}, kPorts{.name = "ports"}, kClasses{.name = "classes"};
+const NftSet kNet4Set{.key = kNet4, .type = Type::kIpv4, .value = Type::kMark, .intervals = true};
+const NftSet kPortsSet{.key = kPorts, .type = Type::kProtocolPort, .intervals = true};
+const NftSet kClassesSet{.key = kClasses, .type = Type::kMark, .value = Type::kVerdict};
+
+NftBytes Ip(const char* text) { return NftBytes::Of(IpAddress::Parse(text).value()); }
+
+// Everything that takes bytes from the kernel, on one message.
+void DecodeAsEverything(const nlmsghdr* message) {
+  (void)OurFamily(message);
+  (void)DecodeGeneration(message);
+  (void)DecodeTable(message);
+  (void)DecodeCounter(message);
+  (void)DecodeSet(message);
+  (void)DecodeChain(message);
+  (void)DecodeRule(message);
+  (void)DecodeAnswer(message);
+  (void)DecodeConnection(message);
+  for (const auto* set : {&kNet4Set, &kPortsSet, &kClassesSet}) {
+    ElementDecoder decoder(*set);
+    decoder.Take(message);
+    Objects<NftElement> elements;
+    decoder.Finish(elements);
+  }
+}
+
+Objects<NftElement> Elements(const NftSet& set, std::string_view captured) {
+  Captured bytes(captured);
+  ElementDecoder decoder(set);
+  decoder.Take(bytes.message());
+  Objects<NftElement> elements;
+  decoder.Finish(elements);
+  return elements;
+}
+
+}  // namespace
+
+TEST_CASE("a table, a counter and a generation are read from the kernel's bytes") {
+  const auto table = DecodeTable(Captured(kTable).message());
+  REQUIRE(table.has_value());
+  CHECK(table->table.key == NftTable::Key{.family = NftFamily::kInet, .name = "egressd"});
+  CHECK(table->flags == 0);
+  const auto counter = DecodeCounter(Captured(kCounter).message());
+  REQUIRE(counter.has_value());
+  CHECK(counter->counter.key.name == "seen");
+  CHECK(counter->packets == 2);
+  CHECK(DecodeGeneration(Captured(kGeneration).message()) == 2);
+}
+
+TEST_CASE("sets and maps are read from the kernel's bytes") {
+  CHECK(DecodeSet(Captured(kSetNet4).message()) == kNet4Set);
+  CHECK(DecodeSet(Captured(kSetPorts).message()) == kPortsSet);
+  CHECK(DecodeSet(Captured(kSetClasses).message()) == kClassesSet);
+}
+
+TEST_CASE("chains are read from the kernel's bytes, base chains with their hook") {
+  const auto plain = DecodeChain(Captured(kChainClass).message());
+  REQUIRE(plain.has_value());
+  CHECK(plain->chain == NftChain{.key = {.name = "class_1"}});
+  const auto base = DecodeChain(Captured(kChainOutput).message());
+  REQUIRE(base.has_value());
+  CHECK(base->accepts);
+  CHECK(base->chain == NftChain{.key = {.name = "output"}, .hook = NftHook{.point = NftHook::Point::kOutput, .priority = -150}});
+}
+
+TEST_CASE("a rule is read as the digest in its comment") {
+  const auto rule = DecodeRule(Captured(kRule).message());
+  REQUIRE(rule.has_value());
+  CHECK(rule->chain.name == "output");
+  CHECK(rule->rule.digest == "f178c288df10b41b");
+  CHECK(rule->rule.text.ends_with("ct mark set 7; counter seen"));
+}
+
+TEST_CASE("ranges are put together from their two ends, the last one without an end") {
+  const auto elements = Elements(kNet4Set, kElementsNet4);
+  REQUIRE(elements.size() == 2);
+  CHECK(elements.at({.set = kNet4, .first = Ip("10.0.0.0"), .last = Ip("10.0.0.255")}).value == decltype(NftElement::value)(NftBytes::Mark(7)));
+  CHECK(elements.at({.set = kNet4, .first = Ip("255.255.255.254"), .last = Ip("255.255.255.255")}).value ==
+        decltype(NftElement::value)(NftBytes::Mark(8)));
+}
+
+TEST_CASE("ranges of concatenations are read with both keys") {
+  const auto elements = Elements(kPortsSet, kElementsPorts);
+  REQUIRE(elements.size() == 1);
+  CHECK(elements.begin()->first == NftElement::Key{.set = kPorts,
+                                                   .first = NftBytes::Concat({NftBytes::Byte(6), NftBytes::Port(80)}),
+                                                   .last = NftBytes::Concat({NftBytes::Byte(6), NftBytes::Port(90)})});
+}
+
+TEST_CASE("verdicts are read with their chain") {
+  const auto elements = Elements(kClassesSet, kElementsClasses);
+  REQUIRE(elements.size() == 2);
+  CHECK(elements.at({.set = kClasses, .first = NftBytes::Mark(1), .last = NftBytes::Mark(1)}).value ==
+        decltype(NftElement::value)(NftVerdict{.code = NftVerdict::Code::kGoto, .chain = "class_1"}));
+  CHECK(elements.at({.set = kClasses, .first = NftBytes::Mark(2), .last = NftBytes::Mark(2)}).value ==
+        decltype(NftElement::value)(NftVerdict{.code = NftVerdict::Code::kDrop}));
+}
+
+TEST_CASE("elements of another set are not taken") { CHECK(Elements(kPortsSet, kElementsNet4).empty()); }
+
+TEST_CASE("a refusal is read with the kernel's text and the offset of the attribute") {
+  const auto plain = DecodeAnswer(Captured(kRefusal).message());
+  REQUIRE(plain.has_value());
+  CHECK(plain->sequence == 77);
+  CHECK(plain->error == EINVAL);
+  CHECK(plain->text.empty());
+  const auto with_text = DecodeAnswer(Captured(kRefusalWithText).message());
+  REQUIRE(with_text.has_value());
+  CHECK(with_text->sequence == 78);
+  CHECK(with_text->error == ERANGE);
+  CHECK(with_text->offset == 32);
+  CHECK(ToString(*with_text) == "Numerical result out of range (Attribute failed policy validation)");
+}
+
+TEST_CASE("connections are read with their original tuple") {
+  const auto ipv4 = DecodeConnection(Captured(kConnection4).message());
+  REQUIRE(ipv4.has_value());
+  CHECK(ipv4->connection.source.ToString() == "127.0.0.5");
+  CHECK(ipv4->connection.destination.ToString() == "127.0.0.1");
+  CHECK(ipv4->connection.protocol == 17);
+  CHECK(ipv4->connection.source_port == 0xe08d);
+  CHECK(ipv4->connection.destination_port == 5300);
+  CHECK(ipv4->connection.mark == 7);
+  CHECK(ipv4->tuple.size() == 0x30);
+  CHECK(ipv4->id == std::vector<std::uint8_t>{0x85, 0xf2, 0x0f, 0x20});
+  CHECK(ipv4->zone.empty());
+  const auto ipv6 = DecodeConnection(Captured(kConnection6).message());
+  REQUIRE(ipv6.has_value());
+  CHECK(ipv6->connection.source.ToString() == "::1");
+  CHECK(ipv6->connection.destination_port == 5301);
+}
+
+TEST_CASE("messages cut off anywhere are read without leaving their bytes") {
+  for (const auto captured : kEveryMessage) {
+    for (std::size_t size = sizeof(nlmsghdr); size < captured.size() / 2; ++size) {
+      Captured bytes(captured, size);
+      DecodeAsEverything(bytes.message());
+    }
+  }
+}
+
+TEST_CASE("messages with any byte damaged are read without leaving their bytes") {
+  for (const auto captured : kEveryMessage) {
+    for (std::size_t i = sizeof(nlmsghdr); i < captured.size() / 2; ++i) {
+      for (const unsigned damage : {0x01u, 0x80u, 0xffu}) {
+        Captured bytes(captured);
+        bytes[i] = static_cast<std::uint8_t>(bytes[i] ^ damage);
+        DecodeAsEverything(bytes.message());
+      }
+    }
+  }
+}
+
+TEST_CASE("a datagram ends at the first message that does not fit") {
+  Captured whole(kTable);
+  ByteSpan rest = whole.bytes();
+  CHECK(NextMessage(rest) != nullptr);
+  CHECK(NextMessage(rest) == nullptr);
+  whole.message()->nlmsg_len = static_cast<std::uint32_t>(whole.size() + 1);
+  rest = whole.bytes();
+  CHECK(NextMessage(rest) == nullptr);
+  whole.message()->nlmsg_len = 3;
+  rest = whole.bytes();
+  CHECK(NextMessage(rest) == nullptr);
+  rest = whole.bytes().first(8);
+  CHECK(NextMessage(rest) == nullptr);
+}
+
+TEST_CASE("a cut-off table or rule is not taken for a whole one") {
+  CHECK_FALSE(DecodeTable(Captured(kTable, 28).message()).has_value());
+  CHECK_FALSE(DecodeRule(Captured(kRule, 36).message()).has_value());
+  CHECK_FALSE(DecodeConnection(Captured(kConnection4, 40).message()).has_value());
+}
+
+}  // namespace egressd::kernel
