@@ -43,6 +43,7 @@ void AddGlobals(CLI::App& app, Globals& globals) {
 // What the options and arguments of one verb hold; their addresses are CLI11's to write to.
 struct Slots {
   std::map<std::string, std::vector<std::string>> values;
+  std::map<std::string, std::string> words;
   std::map<std::string, bool> switches;
 };
 
@@ -55,7 +56,7 @@ void AddVerb(CLI::App& app, const Verb& verb, Slots& slots) {
   CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
   sub->fallthrough();
   for (const Argument& argument : verb.arguments) {
-    auto* added = sub->add_option(argument.name, slots.values[argument.name], argument.help)->type_name("")->expected(1);
+    auto* added = sub->add_option(argument.name, slots.words[argument.name], argument.help)->type_name("");
     if (argument.required) added->required();
   }
   for (const Option& option : verb.options) {
@@ -129,6 +130,9 @@ std::expected<Arguments, Instead> Collect(const CLI::App& app, const Globals& gl
   for (auto& [name, values] : slots[out.verb].values) {
     if (!values.empty()) out.values[name] = std::move(values);
   }
+  for (const auto& [name, word] : slots[out.verb].words) {
+    if (!word.empty()) out.values[name] = {word};
+  }
   for (const auto& [name, given] : slots[out.verb].switches) {
     if (given) out.values[name] = {};
   }
@@ -167,6 +171,7 @@ std::expected<Arguments, Instead> ReadCommandLine(int argument_count, char** arg
   AddGlobals(app, globals);
   std::map<std::string, Slots> slots;
   for (const Verb& verb : Verbs()) AddVerb(app, verb, slots[verb.name]);
+  const bool nothing = words.empty();
   try {
     std::ranges::reverse(words);  // as CLI11 wants them
     app.parse(words);
@@ -174,7 +179,7 @@ std::expected<Arguments, Instead> ReadCommandLine(int argument_count, char** arg
     const auto chosen = app.get_subcommands();
     return std::unexpected(Instead{.exit_code = kDone, .text = chosen.empty() ? app.help() : chosen.front()->help()});
   } catch (const CLI::ParseError& error) {
-    if (words.empty()) return std::unexpected(Instead{.text = app.help()});
+    if (nothing) return std::unexpected(Instead{.text = app.help()});
     return std::unexpected(Instead{.text = std::format("egressctl: {}\nTry 'egressctl --help'.\n", error.what())});
   }
   return Collect(app, globals, slots);

@@ -125,7 +125,7 @@ Result<void> Daemon::OpenControl() {
     group = control::GroupNumber(name);
     if (!group) Warn(std::format("control.group: there is no group {}; the control socket keeps the daemon's own", name));
   }
-  service_.emplace(*core_, journal_, setup_.config,
+  service_.emplace(*core_, journal_,
                    Service::Edges{.health = [this] { return health(); },
                                   .reload = [this](std::shared_ptr<control::Call> call) { Reload(call); },
                                   .applied = [this] { policy_file_trouble_.reset(); }});
@@ -198,7 +198,7 @@ void Daemon::ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done)
   core_->Apply(*text, "policy_file", true, [this, path, text = *text, done = std::move(done)](const agent::ApplyResult& result) {
     policy_file_trouble_.reset();
     agent::ApplyResult located = result;
-    yaml::Locate(located.findings, text, path);
+    PointInto(located.findings, text, path);
     const bool invalid = policy::HasErrors(located.findings);
     if (invalid || located.error) {
       const std::string what = invalid ? ToString(located.findings, text) : located.error->message;

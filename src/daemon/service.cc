@@ -6,9 +6,9 @@
 
 #include "daemon/answers.h"
 #include "daemon/log.h"
+#include "daemon/setup.h"
 #include "egressd/control/files.h"
 #include "egressd/kernel/conntrack.h"
-#include "egressd/yaml/yaml.h"
 
 namespace egressd::daemon {
 
@@ -21,6 +21,12 @@ Json Message(std::string text) { return Json::Object{{"message", std::move(text)
 std::string FileOf(const control::Call& call) {
   const std::string& file = call.parameters()["file"].text();
   return file.empty() ? "policy" : file;
+}
+
+// Findings of the agent point into the text that the caller sent.
+std::vector<policy::Finding> Located(std::vector<policy::Finding> findings, const control::Call& call) {
+  PointInto(findings, call.parameters()["text"].text(), FileOf(call));
+  return findings;
 }
 
 std::optional<ConnectionCounts> CountConnections() {
@@ -61,27 +67,12 @@ const Service::Entry Service::kMethods[] = {{"GetStatus", &Service::GetStatus}, 
                                             {"Explain", &Service::Explain},     {"Events", &Service::Events},     {"GetPolicy", &Service::GetPolicy},
                                             {"Version", &Service::Version}};
 
-Service::Service(Core& core, Journal& journal, policy::NodeConfig config, Edges edges)
-    : core_(&core), journal_(&journal), config_(std::move(config)), edges_(std::move(edges)) {}
+Service::Service(Core& core, Journal& journal, Edges edges) : core_(&core), journal_(&journal), edges_(std::move(edges)) {}
 
 void Service::Serve(std::shared_ptr<control::Call> call) {
   const auto* entry = std::ranges::find_if(kMethods, [&](const Entry& candidate) { return call->method() == candidate.name; });
   EGRESSD_ASSERT(entry != std::end(kMethods));  // the server knows no other
   (this->*entry->method)(std::move(call));
-}
-
-policy::Surroundings Service::Surroundings() const {
-  policy::Surroundings out{.tunnel = config_.tunnel};
-  for (const auto& node : core_->agent().status().nodes) {
-    if (!node.address.is_unspecified()) out.node_addresses.push_back(node.address);
-  }
-  for (const auto& device : core_->host().devices) {
-    for (const Prefix& prefix : device.addresses) out.node_addresses.push_back(prefix.address);
-  }
-  for (const auto& route : core_->host().routes) {
-    if (route.destination.length > 0 && route.device != config_.tunnel.device) out.routes.push_back(route.destination);
-  }
-  return out;
 }
 
 void Service::GetStatus(std::shared_ptr<control::Call> call) {
@@ -90,17 +81,13 @@ void Service::GetStatus(std::shared_ptr<control::Call> call) {
 }
 
 void Service::Validate(std::shared_ptr<control::Call> call) {
-  const auto parsed = yaml::ParsePolicy(call->parameters()["text"].text(), FileOf(*call), Surroundings());
-  call->Reply(Json::Object{{"findings", ToJsonList(parsed.findings)}});
+  call->Reply(Json::Object{{"findings", ToJsonList(Located(core_->agent().Preview(call->parameters()["text"].text()).findings, *call))}});
 }
 
 void Service::Diff(std::shared_ptr<control::Call> call) {
-  const std::string& text = call->parameters()["text"].text();
-  auto parsed = yaml::ParsePolicy(text, FileOf(*call), Surroundings());
-  if (!parsed.ok()) return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(parsed.findings)}});
-  auto preview = core_->agent().Preview(text);
-  yaml::Locate(preview.findings, text, FileOf(*call));
-  if (policy::HasErrors(preview.findings)) return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(preview.findings)}});
+  const auto preview = core_->agent().Preview(call->parameters()["text"].text());
+  const auto findings = Located(preview.findings, *call);
+  if (policy::HasErrors(findings)) return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(findings)}});
   if (preview.error) return call->Fail(control::kRefused, Message(preview.error->message));
 
   std::set<std::string> removed;
@@ -118,29 +105,25 @@ void Service::Diff(std::shared_ptr<control::Call> call) {
     }
   }
   call->Reply(Json::Object{{"generation", preview.generation},
-                           {"findings", ToJsonList(parsed.findings)},
+                           {"findings", ToJsonList(findings)},
                            {"changes", ToJsonList(preview.changes)},
                            {"effects", Json::List(preview.effects)},
                            {"connections", ending}});
 }
 
 void Service::Apply(std::shared_ptr<control::Call> call) {
-  const std::string text = call->parameters()["text"].text();
-  const std::string file = FileOf(*call);
-  auto parsed = yaml::ParsePolicy(text, file, Surroundings());
-  if (!parsed.ok()) return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(parsed.findings)}});
-  const auto done = [this, call, text, file, warnings = std::move(parsed.findings)](const agent::ApplyResult& result) {
-    auto findings = result.findings;
-    yaml::Locate(findings, text, file);
+  const auto done = [this, call](const agent::ApplyResult& result) {
+    const auto findings = Located(result.findings, *call);
     if (policy::HasErrors(findings)) return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(findings)}});
+    if (result.error && result.error->kind == ErrorKind::kUnavailable) return call->Fail(control::kNotReady, Message(result.error->message));
     if (result.error) return call->Fail(control::kRefused, Message(result.error->message));
     edges_.applied();
     call->Reply(Json::Object{{"generation", result.generation},
-                             {"findings", ToJsonList(warnings)},
+                             {"findings", ToJsonList(findings)},
                              {"changes", ToJsonList(result.changes)},
                              {"effects", Json::List(result.effects)}});
   };
-  core_->Apply(text, control::UserName(call->user()), false, done);
+  core_->Apply(call->parameters()["text"].text(), control::UserName(call->user()), false, done);
 }
 
 void Service::Reload(std::shared_ptr<control::Call> call) { edges_.reload(std::move(call)); }

@@ -9,7 +9,6 @@
 #include "daemon/core.h"
 #include "daemon/journal.h"
 #include "egressd/control/server.h"
-#include "egressd/policy/validate.h"
 
 namespace egressd::daemon {
 
@@ -20,7 +19,7 @@ class Service {
     std::function<void(std::shared_ptr<control::Call>)> reload;   // answers the call
     std::function<void()> applied;                                // an operator's policy came into force
   };
-  Service(Core& core, Journal& journal, policy::NodeConfig config, Edges edges);
+  Service(Core& core, Journal& journal, Edges edges);
 
   void Serve(std::shared_ptr<control::Call> call);
 
@@ -43,11 +42,8 @@ class Service {
   void GetPolicy(std::shared_ptr<control::Call> call);
   void Version(std::shared_ptr<control::Call> call);
 
-  policy::Surroundings Surroundings() const;
-
   Core* core_;
   Journal* journal_;
-  policy::NodeConfig config_;
   Edges edges_;
 };
 

@@ -81,6 +81,16 @@ std::vector<policy::Finding> CheckAgainstHost(const Setup& setup, const state::H
   return findings;
 }
 
+void PointInto(std::vector<policy::Finding>& findings, const std::string& text, const std::string& file) {
+  for (policy::Finding& finding : findings) {
+    finding.file = file;
+    if (finding.line != 0) continue;
+    std::vector<policy::Finding> one{finding};
+    yaml::Locate(one, text, file);
+    finding = std::move(one.front());
+  }
+}
+
 std::string ToString(const std::vector<policy::Finding>& findings, const std::string& text) {
   std::string out;
   const bool color = ::isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;

@@ -31,6 +31,8 @@ struct Unfit {
 std::expected<Setup, Unfit> ReadSetup(const Options& options);
 // What only shows against the real host: a tunnel network that overlaps a route, for example.
 std::vector<policy::Finding> CheckAgainstHost(const Setup& setup, const state::Host& host);
+// Names the file in findings about its text, and gives line and column to those that only have a path.
+void PointInto(std::vector<policy::Finding>& findings, const std::string& text, const std::string& file);
 // As a person reads it, several lines.
 std::string ToString(const Unfit& unfit);
 std::string ToString(const std::vector<policy::Finding>& findings, const std::string& text);

@@ -62,7 +62,8 @@ Result<void> Send(const Sender& sender, std::uint16_t protocol, const MacAddress
 }  // namespace
 
 std::array<std::uint8_t, 28> ArpAnnouncement(const IpAddress& address, const MacAddress& mac, ArpForm form) {
-  std::array<std::uint8_t, 28> packet{0, ARPHRD_ETHER, ETH_P_IP >> 8, ETH_P_IP & 0xff, 6, 4, 0, form == ArpForm::kRequest ? std::uint8_t{1} : std::uint8_t{2}};
+  const std::uint8_t operation = form == ArpForm::kRequest ? ARPOP_REQUEST : ARPOP_REPLY;
+  std::array<std::uint8_t, 28> packet{0, ARPHRD_ETHER, ETH_P_IP >> 8, ETH_P_IP & 0xff, 6, 4, 0, operation};
   std::ranges::copy(mac.bytes, packet.begin() + 8);
   std::ranges::copy(address.bytes(), packet.begin() + 14);
   // A request asks for the hardware address, so it is left open; a reply fills in the sender's own.

@@ -1,5 +1,5 @@
-// ctnetlink (net/netfilter/nf_conntrack_netlink.c). A connection is deleted by the very bytes of its original tuple, with its zone and id, so that
-// a new one that took its place meanwhile is spared.
+// ctnetlink (net/netfilter/nf_conntrack_netlink.c). A connection is deleted by the very bytes of its original
+// tuple, with its zone and id, so that a new one that took its place meanwhile is spared.
 #include "egressd/kernel/conntrack.h"
 
 #include <arpa/inet.h>
@@ -52,7 +52,8 @@ Result<std::size_t> Delete(NetfilterSocket& socket, std::span<const DecodedConne
   auto sequence = socket.TakeSequences(static_cast<std::uint32_t>(doomed.size()));
   for (const auto& each : doomed) {
     alignas(8) std::array<std::uint8_t, 1024> bytes;
-    auto* message = PutHeader(bytes.data(), kDelete, each.connection.source.family() == Family::kIpv4 ? AF_INET : AF_INET6);
+    auto* message = PutHeader(bytes.data(), kDelete,
+                              each.connection.source.family() == Family::kIpv4 ? AF_INET : AF_INET6);
     message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
     message->nlmsg_seq = sequence++;
     mnl_attr_put(message, CTA_TUPLE_ORIG | NLA_F_NESTED, each.tuple.size(), each.tuple.data());
@@ -60,7 +61,8 @@ Result<std::size_t> Delete(NetfilterSocket& socket, std::span<const DecodedConne
     PutOptional(message, CTA_ID, each.id);
     datagram.insert(datagram.end(), bytes.data(), bytes.data() + message->nlmsg_len);
   }
-  if (auto sent = socket.Send(datagram); !sent) return std::unexpected(std::move(sent.error()).In("connection tracking"));
+  if (auto sent = socket.Send(datagram); !sent)
+    return std::unexpected(std::move(sent.error()).In("connection tracking"));
   const auto answers = socket.TakeAnswers();
   if (!answers) return std::unexpected(answers.error());
   std::size_t deleted = 0;
@@ -90,7 +92,8 @@ Result<std::size_t> DeleteConnections(const std::function<bool(const Connection&
   if (!socket) return std::unexpected(std::move(socket.error()));
   std::vector<DecodedConnection> found;
   auto dumped = Dump(*socket, [&](const nlmsghdr* message) {
-    if (auto decoded = DecodeConnection(message); decoded && doomed(decoded->connection)) found.push_back(std::move(*decoded));
+    if (auto decoded = DecodeConnection(message); decoded && doomed(decoded->connection))
+      found.push_back(std::move(*decoded));
   });
   if (!dumped) return std::unexpected(std::move(dumped.error()));
   std::size_t deleted = 0;

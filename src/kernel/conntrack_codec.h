@@ -13,7 +13,8 @@ namespace egressd::kernel {
 
 struct DecodedConnection {
   Connection connection;
-  // As they came, to name the connection when it is deleted; zone and id are empty where the kernel gave none.
+  // As they came, to name the connection when it is deleted; zone and id are empty where the kernel gave
+  // none.
   std::vector<std::uint8_t> tuple, zone, id;
 };
 // Takes any bytes; nullopt when they are malformed or neither IPv4 nor IPv6.

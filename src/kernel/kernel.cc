@@ -31,6 +31,16 @@ enum class Outcome { kDone, kAgain };  // kAgain: what is in force must be obser
 
 bool IsLink(const Step& step) { return std::holds_alternative<state::Link>(step.object); }
 
+// With the last IPv4 address of a device the kernel drops its IPv4 routes and neighbours, and with a primary address its secondaries,
+// all without a notification (fib_disable_ip, inet_del_ifa).
+bool MayTakeRoutesAlong(const Step& step, const state::State& believed) {
+  if (step.operation != state::Operation::kRemove) return false;
+  std::string device;
+  if (const auto* address = std::get_if<state::Address>(&step.object)) device = address->key.device;
+  if (const auto* address = std::get_if<state::EgressAddress>(&step.object)) device = address->key.device;
+  return !device.empty() && std::ranges::any_of(believed.routes, [&](const auto& entry) { return entry.second.device == device; });
+}
+
 // The kernel forgets default routes learned from router advertisements when forwarding is switched on, unless accept_ra was 2 before.
 bool GoesFirst(const Step& step) {
   const auto* const sysctl = std::get_if<state::Sysctl>(&step.object);
@@ -149,6 +159,11 @@ Result<Outcome> Kernel::Body::Carry(const Transaction& transaction, OnError on_e
   if (failed(CarrySteps(transaction.take, on_error, done.take))) return std::unexpected(*first);
   if (failed(CarrySteps(transaction.clean, on_error, done.clean))) return std::unexpected(*first);
   if (first) return std::unexpected(*first);
+  const auto takes_along = [&](const Step& step) { return MayTakeRoutesAlong(step, *believed); };
+  if (std::ranges::any_of(transaction.release, takes_along) || std::ranges::any_of(transaction.clean, takes_along)) {
+    believed.reset();
+    return Outcome::kAgain;
+  }
   return Outcome::kDone;
 }
 

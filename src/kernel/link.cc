@@ -44,8 +44,8 @@ RouteMessage NameLink(std::uint32_t index) {
 }
 
 RouteMessage ChangeLink(const state::Link& link, std::uint32_t index) {
-  RouteMessage message(RTM_NEWLINK, 0,
-                  ifinfomsg{.ifi_index = static_cast<int>(index), .ifi_flags = link.up ? static_cast<unsigned>(IFF_UP) : 0u, .ifi_change = IFF_UP});
+  const unsigned flags = link.up ? static_cast<unsigned>(IFF_UP) : 0u;
+  RouteMessage message(RTM_NEWLINK, 0, ifinfomsg{.ifi_index = static_cast<int>(index), .ifi_flags = flags, .ifi_change = IFF_UP});
   message.Bytes(IFLA_ADDRESS, link.mac.bytes).Number(IFLA_MTU, link.mtu_bytes);
   return message;
 }

@@ -35,7 +35,8 @@ constexpr int kNotificationBufferBytes = 8 * 1024 * 1024;
 class Request {
  public:
   explicit Request(std::uint16_t type, NftFamily family = kFamily)
-      : message_(nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(bytes_.data()), type, static_cast<std::uint16_t>(family), 0, 0)) {}
+      : message_(nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(bytes_.data()), type,
+                                       static_cast<std::uint16_t>(family), 0, 0)) {}
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
   nlmsghdr* message() { return message_; }
@@ -63,7 +64,8 @@ Result<void> DropFrom(const NetfilterSocket& socket, std::uint32_t port) {
 
 Result<void> Subscribe(const NetfilterSocket& socket) {
   // Best effort: losing notifications costs a read of the table, no more.
-  ::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &kNotificationBufferBytes, sizeof(kNotificationBufferBytes));
+  ::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &kNotificationBufferBytes,
+               sizeof(kNotificationBufferBytes));
   const int group = NFNLGRP_NFTABLES;
   if (::setsockopt(socket.fd(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) != 0) {
     return std::unexpected(SystemError("nftables notifications", errno));
@@ -84,20 +86,23 @@ struct Nft::Body {
   NetfilterSocket notifications;
   std::uint32_t generation = 0;
   NftKnown known;
-  // Between the first message of somebody's change and the generation that ends it: whether it touched our table.
+  // Between the first message of somebody's change and the generation that ends it: whether it touched our
+  // table.
   bool touched = false;
 
   Result<std::uint32_t> ReadGeneration() {
     Request request(NFT_MSG_GETGEN);
     std::uint32_t result = 0;
-    auto got = socket.Get(request.message(), [&](const nlmsghdr* message) { result = DecodeGeneration(message); });
+    auto got =
+        socket.Get(request.message(), [&](const nlmsghdr* message) { result = DecodeGeneration(message); });
     if (!got) return std::unexpected(std::move(got.error()).In("nftables generation"));
     return result;
   }
 
   Result<void> Dump(std::uint16_t type, const NetfilterSocket::Visitor& visit) {
     Request request(type);
-    mnl_attr_put_strz(request.message(), NFTA_TABLE_NAME, kNftTable);  // the kernel filters where it can, the decoders always
+    mnl_attr_put_strz(request.message(), NFTA_TABLE_NAME,
+                      kNftTable);  // the kernel filters where it can, the decoders always
     return socket.Dump(request.message(), visit);
   }
 
@@ -116,9 +121,11 @@ Result<Nft> Nft::Open() {
   if (!socket) return std::unexpected(std::move(socket.error()));
   auto notifications = NetfilterSocket::Open();
   if (!notifications) return std::unexpected(std::move(notifications.error()));
-  if (auto done = DropFrom(*notifications, socket->port()); !done) return std::unexpected(std::move(done.error()));
+  if (auto done = DropFrom(*notifications, socket->port()); !done)
+    return std::unexpected(std::move(done.error()));
   if (auto done = Subscribe(*notifications); !done) return std::unexpected(std::move(done.error()));
-  return Nft(std::make_unique<Body>(Body{.socket = std::move(*socket), .notifications = std::move(*notifications)}));
+  return Nft(
+      std::make_unique<Body>(Body{.socket = std::move(*socket), .notifications = std::move(*notifications)}));
 }
 
 Result<void> Nft::Body::ObserveElements(const state::NftSet& set, state::State& into) {
@@ -180,7 +187,8 @@ Result<void> Nft::Observe(state::State& into) {
     auto done = body_->ObserveOnce(observed);
     const auto after = body_->ReadGeneration();
     if (!after) return std::unexpected(after.error());
-    // What failed while somebody changed it (a set that went before its elements were read) may be well the next time.
+    // What failed while somebody changed it (a set that went before its elements were read) may be well the
+    // next time.
     if (*before != *after || (!done && done.error().kind == ErrorKind::kStale)) continue;
     if (!done) return std::unexpected(std::move(done.error()).In("reading nftables"));
     body_->generation = *after;
@@ -197,7 +205,8 @@ Result<void> Nft::Observe(state::State& into) {
 Result<void> Nft::Body::Judge(const NftBatch& batch) {
   const auto answers = socket.TakeAnswers();
   if (!answers) return std::unexpected(answers.error());
-  const auto refused = std::ranges::find_if(*answers, [](const NetlinkAnswer& each) { return each.error != 0; });
+  const auto refused =
+      std::ranges::find_if(*answers, [](const NetlinkAnswer& each) { return each.error != 0; });
   if (refused == answers->end()) return {};
   if (refused->error == ERESTART || refused->error == EINTR || refused->error == EAGAIN) {
     return Fail(ErrorKind::kStale, "nftables was changed by somebody else");
@@ -209,13 +218,15 @@ Result<void> Nft::Body::Judge(const NftBatch& batch) {
 
 Result<void> Nft::Commit(std::span<const state::Step> steps) {
   // Far more numbers than messages: they only have to be different.
-  const auto first = body_->socket.TakeSequences(static_cast<std::uint32_t>(std::min<std::size_t>(steps.size() * 64 + 16, 1U << 28)));
+  const auto first = body_->socket.TakeSequences(
+      static_cast<std::uint32_t>(std::min<std::size_t>(steps.size() * 64 + 16, 1U << 28)));
   NftBatch batch(first, body_->generation);
   auto known = body_->known;
   if (auto done = Encode(steps, known, batch); !done) return done;
   if (batch.empty()) return {};
   if (auto lost = body_->socket.TakeAnswers(); !lost) return std::unexpected(std::move(lost.error()));
-  if (auto done = body_->socket.Send(batch.Finish()); !done) return std::unexpected(std::move(done.error()).In("nftables"));
+  if (auto done = body_->socket.Send(batch.Finish()); !done)
+    return std::unexpected(std::move(done.error()).In("nftables"));
   if (auto done = body_->Judge(batch); !done) return done;
   body_->known = std::move(known);
   // Every transaction makes one generation, and 0 is never one (nf_tables_commit).
@@ -232,7 +243,8 @@ Nft::Notice Nft::TakeNotifications() {
     const long size = body_->notifications.Receive(buffer, MSG_DONTWAIT);
     if (size == 0) break;
     if (size < 0) {
-      // Lost ones may have touched anything; the generation stays old, so the next Commit is refused until Observe.
+      // Lost ones may have touched anything; the generation stays old, so the next Commit is refused until
+      // Observe.
       notice.ours = true;
       body_->touched = true;
       if (size != -ENOBUFS) break;

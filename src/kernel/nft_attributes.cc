@@ -35,7 +35,8 @@ std::optional<Attribute> NextAttribute(ByteSpan& bytes) {
 Attributes Attributes::OfMessage(const nlmsghdr* message) {
   constexpr std::size_t kHeaders = NLMSG_HDRLEN + sizeof(nfgenmsg);
   if (message->nlmsg_len < kHeaders) return Attributes({});
-  return Attributes({reinterpret_cast<const std::uint8_t*>(message) + kHeaders, message->nlmsg_len - kHeaders});
+  return Attributes(
+      {reinterpret_cast<const std::uint8_t*>(message) + kHeaders, message->nlmsg_len - kHeaders});
 }
 
 std::optional<ByteSpan> Attributes::Find(std::uint16_t type) const {
@@ -46,10 +47,18 @@ std::optional<ByteSpan> Attributes::Find(std::uint16_t type) const {
   return std::nullopt;
 }
 
-std::optional<std::uint8_t> Attributes::U8(std::uint16_t type) const { return BigEndian<std::uint8_t>(Find(type)); }
-std::optional<std::uint16_t> Attributes::U16(std::uint16_t type) const { return BigEndian<std::uint16_t>(Find(type)); }
-std::optional<std::uint32_t> Attributes::U32(std::uint16_t type) const { return BigEndian<std::uint32_t>(Find(type)); }
-std::optional<std::uint64_t> Attributes::U64(std::uint16_t type) const { return BigEndian<std::uint64_t>(Find(type)); }
+std::optional<std::uint8_t> Attributes::U8(std::uint16_t type) const {
+  return BigEndian<std::uint8_t>(Find(type));
+}
+std::optional<std::uint16_t> Attributes::U16(std::uint16_t type) const {
+  return BigEndian<std::uint16_t>(Find(type));
+}
+std::optional<std::uint32_t> Attributes::U32(std::uint16_t type) const {
+  return BigEndian<std::uint32_t>(Find(type));
+}
+std::optional<std::uint64_t> Attributes::U64(std::uint16_t type) const {
+  return BigEndian<std::uint64_t>(Find(type));
+}
 
 std::optional<std::string> Attributes::Text(std::uint16_t type) const {
   const auto value = Find(type);

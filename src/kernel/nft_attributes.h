@@ -15,7 +15,8 @@ namespace egressd::kernel {
 
 using ByteSpan = std::span<const std::uint8_t>;
 
-// One step of a walk: the first attribute of `bytes`, which then loses it; nullopt at the end and at the first malformed one.
+// One step of a walk: the first attribute of `bytes`, which then loses it; nullopt at the end and at the
+// first malformed one.
 struct Attribute {
   std::uint16_t type = 0;  // without the nested and byte-order flags
   ByteSpan value;

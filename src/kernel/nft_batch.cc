@@ -28,7 +28,8 @@ void NftBatch::AppendScratch(std::size_t size) {
 nlmsghdr* NftBatch::Open(std::uint16_t type, std::uint16_t flags, state::NftFamily family, Origin origin) {
   EGRESSD_ASSERT(open_ == nullptr);
   const auto sequence = first_sequence_ + static_cast<std::uint32_t>(messages_.size());
-  open_ = nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(scratch_->bytes), type, static_cast<std::uint16_t>(family), flags, sequence);
+  open_ = nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(scratch_->bytes), type,
+                                static_cast<std::uint16_t>(family), flags, sequence);
   messages_.push_back(bytes_.size());
   origins_.push_back({.position = bytes_.size(), .origin = origin});
   return open_;

@@ -1,7 +1,8 @@
 // One atomic nf_tables transaction as one datagram, which remembers the step that every byte of it came from.
 //
 // 1. Sequence numbers of the messages are consecutive, the opening one first.
-// 2. A message must not grow by more than kMessageBytes; attributes that hold lists are limited to 64 KiB by the kernel anyway.
+// 2. A message must not grow by more than kMessageBytes; attributes that hold lists are limited to 64 KiB by
+// the kernel anyway.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ namespace egressd::kernel {
 class NftBatch {
  public:
   static constexpr std::size_t kMessageBytes = std::size_t{96} * 1024;
-  static constexpr std::size_t kListBytes = 60'000;  // a list attribute is closed once it is longer (its length field has 16 bits)
+  static constexpr std::size_t kListBytes =
+      60'000;  // a list attribute is closed once it is longer (its length field has 16 bits)
 
   struct Origin {
     const state::Step* step = nullptr;
@@ -39,7 +41,8 @@ class NftBatch {
   std::span<const std::uint8_t> Finish();
 
   bool empty() const { return origins_.empty(); }
-  // Where the byte at `offset` of the message with this sequence number came from; nullopt for the frame of the batch.
+  // Where the byte at `offset` of the message with this sequence number came from; nullopt for the frame of
+  // the batch.
   std::optional<Origin> Find(std::uint32_t sequence, std::uint32_t offset) const;
 
  private:
@@ -66,9 +69,10 @@ struct NftKnown {
   std::map<state::NftName, std::optional<state::NftHook>> chains;
 };
 
-// Puts the nftables steps into the batch, in an order that the kernel accepts: first everything that goes (rules, elements, sets, chains, counters,
-// tables), then everything that comes (tables, counters, sets, chains, elements, rules). Brings `known` up to date with what the
-// batch will have done. kInvalid: an element of a set that nobody knows.
+// Puts the nftables steps into the batch, in an order that the kernel accepts: first everything that goes
+// (rules, elements, sets, chains, counters, tables), then everything that comes (tables, counters, sets,
+// chains, elements, rules). Brings `known` up to date with what the batch will have done. kInvalid: an
+// element of a set that nobody knows.
 Result<void> Encode(std::span<const state::Step> steps, NftKnown& known, NftBatch& batch);
 
 }  // namespace egressd::kernel

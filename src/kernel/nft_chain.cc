@@ -34,7 +34,8 @@ std::optional<NftHook::Type> TypeOf(const std::string& name) {
 }  // namespace
 
 void EncodeChain(nlmsghdr* message, const state::NftChain& chain) {
-  const std::unique_ptr<nftnl_chain, decltype(&nftnl_chain_free)> encoded(nftnl_chain_alloc(), &nftnl_chain_free);
+  const std::unique_ptr<nftnl_chain, decltype(&nftnl_chain_free)> encoded(nftnl_chain_alloc(),
+                                                                          &nftnl_chain_free);
   EGRESSD_ASSERT(encoded != nullptr);
   nftnl_chain_set_str(encoded.get(), NFTNL_CHAIN_TABLE, kNftTable);
   nftnl_chain_set_str(encoded.get(), NFTNL_CHAIN_NAME, chain.key.name.c_str());
@@ -56,7 +57,8 @@ std::optional<DecodedChain> DecodeChain(const nlmsghdr* message) {
   const auto family = OurFamily(message);
   const auto attributes = Attributes::OfMessage(message);
   auto name = attributes.Text(NFTA_CHAIN_NAME);
-  if (!family || !name || (attributes.U32(NFTA_CHAIN_FLAGS).value_or(0) & NFT_CHAIN_BINDING) != 0) return std::nullopt;
+  if (!family || !name || (attributes.U32(NFTA_CHAIN_FLAGS).value_or(0) & NFT_CHAIN_BINDING) != 0)
+    return std::nullopt;
   DecodedChain decoded{.chain = {.key = {.family = *family, .name = std::move(*name)}}};
   if (attributes.Find(NFTA_CHAIN_HOOK)) {
     const auto hook = attributes.Nested(NFTA_CHAIN_HOOK);

@@ -22,9 +22,11 @@ namespace egressd::kernel {
 // The one table that is ours, in every family.
 inline constexpr const char* kNftTable = "egressd";
 
-// The family of an nf_tables message, and whether it is about our table (attribute 1 of every kind is the table's name).
+// The family of an nf_tables message, and whether it is about our table (attribute 1 of every kind is the
+// table's name).
 std::optional<state::NftFamily> OurFamily(const nlmsghdr* message);
-// Attribute 1 (table) and 2 (name), which identify a set, the elements of a set, a counter, and all rules of a chain.
+// Attribute 1 (table) and 2 (name), which identify a set, the elements of a set, a counter, and all rules of
+// a chain.
 void EncodeName(nlmsghdr* message, const std::string& name);
 std::uint32_t DecodeGeneration(const nlmsghdr* message);  // 0 when absent
 
@@ -45,14 +47,17 @@ std::optional<DecodedCounter> DecodeCounter(const nlmsghdr* message);
 
 // nft_set.cc. `id` is unique within the batch.
 void EncodeSet(nlmsghdr* message, const state::NftSet& set, std::uint32_t id);
-// Anonymous sets are not decoded: they go with their rule. A set of a type that we never make has type kNothing.
+// Anonymous sets are not decoded: they go with their rule. A set of a type that we never make has type
+// kNothing.
 std::optional<state::NftSet> DecodeSet(const nlmsghdr* message);
-// Ranges are kept as two elements, start and end (nft_set_rbtree.c); false: as one with two keys (nft_set_pipapo.c), or there are none.
+// Ranges are kept as two elements, start and end (nft_set_rbtree.c); false: as one with two keys
+// (nft_set_pipapo.c), or there are none.
 bool HasEndElements(const state::NftSet& set);
 
 // nft_element.cc
 enum class ElementPurpose : std::uint8_t { kAdd, kRemove };  // a removal names only the key
-void EncodeElement(nlmsghdr* message, const state::NftElement& element, const state::NftSet& set, ElementPurpose purpose);
+void EncodeElement(nlmsghdr* message, const state::NftElement& element, const state::NftSet& set,
+                   ElementPurpose purpose);
 class ElementDecoder {
  public:
   explicit ElementDecoder(const state::NftSet& set) : set_(set) {}
@@ -77,8 +82,8 @@ class ElementDecoder {
 void EncodeChain(nlmsghdr* message, const state::NftChain& chain);
 void EncodeChainName(nlmsghdr* message, const std::string& name);
 struct DecodedChain {
-  state::NftChain chain;     // without rules
-  bool accepts = true;       // policy of a base chain
+  state::NftChain chain;  // without rules
+  bool accepts = true;    // policy of a base chain
 };
 // Chains that belong to a rule (NFT_CHAIN_BINDING) are not decoded.
 std::optional<DecodedChain> DecodeChain(const nlmsghdr* message);

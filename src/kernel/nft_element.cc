@@ -1,8 +1,9 @@
 // Elements of sets and maps. Written and read attribute by attribute: there can be a million of them.
 //
-// A range in a set of single keys is two elements for the kernel, its first value and, flagged as an end, the one after its last; a range that
-// ends with the highest value has no second one (net/netfilter/nft_set_rbtree.c). A range of concatenated keys is one element with two keys,
-// both included (nft_set_pipapo.c).
+// A range in a set of single keys is two elements for the kernel, its first value and, flagged as an end, the
+// one after its last; a range that ends with the highest value has no second one
+// (net/netfilter/nft_set_rbtree.c). A range of concatenated keys is one element with two keys, both included
+// (nft_set_pipapo.c).
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
@@ -68,7 +69,8 @@ std::optional<NftBytes> DataOf(Attributes element, std::uint16_t type, std::size
 
 }  // namespace
 
-void EncodeElement(nlmsghdr* message, const NftElement& element, const state::NftSet& set, ElementPurpose purpose) {
+void EncodeElement(nlmsghdr* message, const NftElement& element, const state::NftSet& set,
+                   ElementPurpose purpose) {
   const bool ends = HasEndElements(set);
   auto* nest = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
   PutData(message, NFTA_SET_ELEM_KEY, element.key.first);
@@ -109,7 +111,8 @@ std::optional<ElementDecoder::Raw> ElementDecoder::Decode(Attributes element) co
 
 void ElementDecoder::Take(const nlmsghdr* message) {
   const auto attributes = Attributes::OfMessage(message);
-  if (OurFamily(message) != set_.key.family || attributes.Text(NFTA_SET_ELEM_LIST_SET) != set_.key.name) return;
+  if (OurFamily(message) != set_.key.family || attributes.Text(NFTA_SET_ELEM_LIST_SET) != set_.key.name)
+    return;
   auto rest = attributes.Nested(NFTA_SET_ELEM_LIST_ELEMENTS).bytes();
   while (const auto element = NextAttribute(rest)) {
     if (auto raw = Decode(Attributes(element->value))) raw_.push_back(std::move(*raw));
@@ -117,7 +120,8 @@ void ElementDecoder::Take(const nlmsghdr* message) {
 }
 
 void ElementDecoder::Finish(state::Objects<NftElement>& into) {
-  // The kernel returns hash order, or the tree from either end. An end comes before a start with the same key.
+  // The kernel returns hash order, or the tree from either end. An end comes before a start with the same
+  // key.
   std::ranges::sort(raw_, [](const Raw& a, const Raw& b) {
     if (const auto order = a.key <=> b.key; order != 0) return order < 0;
     if (a.interval_end != b.interval_end) return a.interval_end;
@@ -127,7 +131,8 @@ void ElementDecoder::Finish(state::Objects<NftElement>& into) {
   for (std::size_t i = 0; i < raw_.size(); ++i) {
     auto& raw = raw_[i];
     if (raw.interval_end) continue;  // closes the one before it, or (from nft) opens the number space
-    NftElement element{.key = {.set = set_.key, .first = raw.key, .last = raw.has_key_end ? raw.key_end : raw.key}};
+    NftElement element{
+        .key = {.set = set_.key, .first = raw.key, .last = raw.has_key_end ? raw.key_end : raw.key}};
     if (ends) {
       const bool closed = i + 1 < raw_.size();
       element.key.last = closed ? Previous(raw_[i + 1].key) : Highest(raw.key.bytes().size());

@@ -1,11 +1,13 @@
-// Each expression of ours is one of the kernel's virtual machine, but for the MSS, which is written from a register.
+// Each expression of ours is one of the kernel's virtual machine, but for the MSS, which is written from a
+// register.
 #include <arpa/inet.h>
-#include <cstdio>  // libnftnl/expr.h needs it
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <netinet/tcp.h>
+
+#include <cstdio>  // libnftnl/expr.h needs it
 
 #include "kernel/nft_codec.h"
 
@@ -19,17 +21,23 @@ nftnl_expr* New(const char* name) {
 }
 
 void SetBytes(nftnl_expr* expression, std::uint16_t attribute, const state::NftBytes& bytes) {
-  nftnl_expr_set(expression, attribute, bytes.bytes().data(), static_cast<std::uint32_t>(bytes.bytes().size()));
+  nftnl_expr_set(expression, attribute, bytes.bytes().data(),
+                 static_cast<std::uint32_t>(bytes.bytes().size()));
 }
 
 std::uint32_t KeyNumber(state::NftMeta::Key key) {
   using Key = state::NftMeta::Key;
   switch (key) {
-    case Key::kMark: return NFT_META_MARK;
-    case Key::kNfproto: return NFT_META_NFPROTO;
-    case Key::kL4proto: return NFT_META_L4PROTO;
-    case Key::kIifname: return NFT_META_IIFNAME;
-    case Key::kOifname: return NFT_META_OIFNAME;
+    case Key::kMark:
+      return NFT_META_MARK;
+    case Key::kNfproto:
+      return NFT_META_NFPROTO;
+    case Key::kL4proto:
+      return NFT_META_L4PROTO;
+    case Key::kIifname:
+      return NFT_META_IIFNAME;
+    case Key::kOifname:
+      return NFT_META_OIFNAME;
   }
   EGRESSD_ASSERT(false);
 }
@@ -37,9 +45,12 @@ std::uint32_t KeyNumber(state::NftMeta::Key key) {
 std::uint32_t KeyNumber(state::NftCt::Key key) {
   using Key = state::NftCt::Key;
   switch (key) {
-    case Key::kState: return NFT_CT_STATE;
-    case Key::kDirection: return NFT_CT_DIRECTION;
-    case Key::kMark: return NFT_CT_MARK;
+    case Key::kState:
+      return NFT_CT_STATE;
+    case Key::kDirection:
+      return NFT_CT_DIRECTION;
+    case Key::kMark:
+      return NFT_CT_MARK;
   }
   EGRESSD_ASSERT(false);
 }
@@ -79,7 +90,8 @@ std::vector<nftnl_expr*> Of(const state::NftBitwise& bitwise) {
   auto* expression = New("bitwise");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_SREG, bitwise.reg);
   nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_DREG, bitwise.reg);
-  nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_LEN, static_cast<std::uint32_t>(bitwise.mask.bytes().size()));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_LEN,
+                     static_cast<std::uint32_t>(bitwise.mask.bytes().size()));
   SetBytes(expression, NFTNL_EXPR_BITWISE_MASK, bitwise.mask);
   SetBytes(expression, NFTNL_EXPR_BITWISE_XOR, bitwise.xor_);
   return {expression};
@@ -90,8 +102,10 @@ std::vector<nftnl_expr*> Of(const state::NftLookup& lookup) {
   auto* expression = New("lookup");
   nftnl_expr_set_str(expression, NFTNL_EXPR_LOOKUP_SET, lookup.set.c_str());
   nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_SREG, lookup.reg);
-  if (lookup.result == Result::kValue) nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, lookup.value_reg);
-  if (lookup.result == Result::kVerdict) nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+  if (lookup.result == Result::kValue)
+    nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, lookup.value_reg);
+  if (lookup.result == Result::kVerdict)
+    nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
   if (lookup.negate) nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
   return {expression};
 }
@@ -115,7 +129,8 @@ std::vector<nftnl_expr*> Of(const state::NftNotrack&) { return {New("notrack")};
 std::vector<nftnl_expr*> Of(const state::NftSnat& snat) {
   auto* expression = New("nat");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_TYPE, NFT_NAT_SNAT);
-  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FAMILY, snat.family == Family::kIpv4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FAMILY,
+                     snat.family == Family::kIpv4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
   nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MIN, snat.reg);
   return {expression};
 }
@@ -139,7 +154,8 @@ std::vector<nftnl_expr*> Of(const state::NftClampMss& clamp) {
 std::vector<nftnl_expr*> Of(const state::NftVerdict& verdict) {
   auto* expression = New("immediate");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-  nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_VERDICT, static_cast<std::uint32_t>(VerdictNumber(verdict.code)));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_VERDICT,
+                     static_cast<std::uint32_t>(VerdictNumber(verdict.code)));
   if (!verdict.chain.empty()) nftnl_expr_set_str(expression, NFTNL_EXPR_IMM_CHAIN, verdict.chain.c_str());
   return {expression};
 }

@@ -16,11 +16,12 @@ namespace {
 void PutComment(nftnl_rule* encoded, const std::string& comment) {
   // nft refuses to print longer ones.
   const auto text = comment.substr(0, NFTNL_UDATA_COMMENT_MAXLEN - 1);
-  const std::unique_ptr<nftnl_udata_buf, decltype(&nftnl_udata_buf_free)> buffer(nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN),
-                                                                                 &nftnl_udata_buf_free);
+  const std::unique_ptr<nftnl_udata_buf, decltype(&nftnl_udata_buf_free)> buffer(
+      nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN), &nftnl_udata_buf_free);
   EGRESSD_ASSERT(buffer != nullptr);
   nftnl_udata_put_strz(buffer.get(), NFTNL_UDATA_RULE_COMMENT, text.c_str());
-  nftnl_rule_set_data(encoded, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(buffer.get()), nftnl_udata_buf_len(buffer.get()));
+  nftnl_rule_set_data(encoded, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(buffer.get()),
+                      nftnl_udata_buf_len(buffer.get()));
 }
 
 // The comment in user data: a row of (type, length, value), one byte each for the first two.
@@ -29,7 +30,8 @@ std::string CommentIn(ByteSpan user_data) {
     const std::size_t length = user_data[1];
     if (user_data.size() < 2 + length) break;
     const auto value = user_data.subspan(2, length);
-    if (user_data[0] == NFTNL_UDATA_RULE_COMMENT) return {value.begin(), std::ranges::find(value, std::uint8_t{0})};
+    if (user_data[0] == NFTNL_UDATA_RULE_COMMENT)
+      return {value.begin(), std::ranges::find(value, std::uint8_t{0})};
     user_data = user_data.subspan(2 + length);
   }
   return {};

@@ -1,4 +1,5 @@
-// Sets and maps. What nft shows of a set is in numbers that the kernel only carries (its own src/datatype.c) and in user data.
+// Sets and maps. What nft shows of a set is in numbers that the kernel only carries (its own src/datatype.c)
+// and in user data.
 #include <libmnl/libmnl.h>
 #include <libnftnl/set.h>
 #include <libnftnl/udata.h>
@@ -17,8 +18,11 @@ using state::NftSet;
 using Type = NftSet::Type;
 
 // nft's numbers for its data types; a concatenation shifts by 6 bits for each field.
-constexpr std::uint32_t kIpaddr = 7, kIp6addr = 8, kInetProtocol = 12, kInetService = 13, kMark = 19, kIfname = 41;
-constexpr std::uint32_t Concatenated(std::uint32_t first, std::uint32_t second) { return first << 6 | second; }
+constexpr std::uint32_t kIpaddr = 7, kIp6addr = 8, kInetProtocol = 12, kInetService = 13, kMark = 19,
+                        kIfname = 41;
+constexpr std::uint32_t Concatenated(std::uint32_t first, std::uint32_t second) {
+  return first << 6 | second;
+}
 
 // nft's enum byteorder; concatenations have none of their own.
 constexpr std::uint32_t kNoOrder = 0, kHostOrder = 1, kNetworkOrder = 2;
@@ -66,14 +70,16 @@ std::uint32_t Flags(const NftSet& set) {
 
 void PutUserData(nftnl_set* encoded, const NftSet& set) {
   constexpr std::uint32_t kBytes = 64;
-  const std::unique_ptr<nftnl_udata_buf, decltype(&nftnl_udata_buf_free)> buffer(nftnl_udata_buf_alloc(kBytes), &nftnl_udata_buf_free);
+  const std::unique_ptr<nftnl_udata_buf, decltype(&nftnl_udata_buf_free)> buffer(
+      nftnl_udata_buf_alloc(kBytes), &nftnl_udata_buf_free);
   EGRESSD_ASSERT(buffer != nullptr);
   nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_KEYBYTEORDER, Find(set.type)->byte_order);
   if (set.value != Type::kNothing) {
     nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_DATABYTEORDER, Find(set.value)->byte_order);
     nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_DATA_INTERVAL, 0);
   }
-  nftnl_set_set_data(encoded, NFTNL_SET_USERDATA, nftnl_udata_buf_data(buffer.get()), nftnl_udata_buf_len(buffer.get()));
+  nftnl_set_set_data(encoded, NFTNL_SET_USERDATA, nftnl_udata_buf_data(buffer.get()),
+                     nftnl_udata_buf_len(buffer.get()));
 }
 
 }  // namespace
@@ -97,7 +103,8 @@ void EncodeSet(nlmsghdr* message, const NftSet& set, std::uint32_t id) {
     nftnl_set_set_u32(encoded.get(), NFTNL_SET_DATA_LEN, static_cast<std::uint32_t>(state::Bytes(set.value)));
   }
   if (set.intervals && IsConcatenation(set.type)) {
-    nftnl_set_set_data(encoded.get(), NFTNL_SET_DESC_CONCAT, shape->fields.data(), static_cast<std::uint32_t>(shape->fields.size()));
+    nftnl_set_set_data(encoded.get(), NFTNL_SET_DESC_CONCAT, shape->fields.data(),
+                       static_cast<std::uint32_t>(shape->fields.size()));
   }
   PutUserData(encoded.get(), set);
   nftnl_set_nlmsg_build_payload(message, encoded.get());
@@ -110,13 +117,16 @@ std::optional<NftSet> DecodeSet(const nlmsghdr* message) {
   const auto flags = attributes.U32(NFTA_SET_FLAGS).value_or(0);
   if (!family || !name || (flags & NFT_SET_ANONYMOUS) != 0) return std::nullopt;
   NftSet set{.key = {.family = *family, .name = std::move(*name)},
-             .type = TypeOf(attributes.U32(NFTA_SET_KEY_TYPE).value_or(0), attributes.U32(NFTA_SET_KEY_LEN).value_or(0)),
+             .type = TypeOf(attributes.U32(NFTA_SET_KEY_TYPE).value_or(0),
+                            attributes.U32(NFTA_SET_KEY_LEN).value_or(0)),
              .intervals = (flags & NFT_SET_INTERVAL) != 0};
   if ((flags & NFT_SET_MAP) != 0) {
-    set.value = TypeOf(attributes.U32(NFTA_SET_DATA_TYPE).value_or(0), attributes.U32(NFTA_SET_DATA_LEN).value_or(0));
+    set.value =
+        TypeOf(attributes.U32(NFTA_SET_DATA_TYPE).value_or(0), attributes.U32(NFTA_SET_DATA_LEN).value_or(0));
     if (set.value == Type::kNothing) set.type = Type::kNothing;
   }
-  // Timeouts, object maps, elements with expressions: nothing that we make, so it must differ from everything we want.
+  // Timeouts, object maps, elements with expressions: nothing that we make, so it must differ from everything
+  // we want.
   if (set.type == Type::kVerdict || flags != Flags(set)) set.type = Type::kNothing;
   return set;
 }

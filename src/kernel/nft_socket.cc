@@ -22,7 +22,8 @@ Error FromAnswer(const NetlinkAnswer& answer) {
   auto error = SystemError("netlink", answer.error);
   error.message = "netlink: " + ToString(answer);
   if (answer.error == ENOENT) error.kind = ErrorKind::kNotFound;
-  if (answer.error == EINTR || answer.error == EAGAIN || answer.error == EBUSY) error.kind = ErrorKind::kStale;
+  if (answer.error == EINTR || answer.error == EAGAIN || answer.error == EBUSY)
+    error.kind = ErrorKind::kStale;
   return error;
 }
 
@@ -38,7 +39,8 @@ const nlmsghdr* NextMessage(ByteSpan& datagram) {
 }
 
 std::optional<NetlinkAnswer> DecodeAnswer(const nlmsghdr* message) {
-  if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_len < NLMSG_HDRLEN + sizeof(nlmsgerr)) return std::nullopt;
+  if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_len < NLMSG_HDRLEN + sizeof(nlmsgerr))
+    return std::nullopt;
   const ByteSpan bytes{reinterpret_cast<const std::uint8_t*>(message), message->nlmsg_len};
   nlmsgerr body;
   std::memcpy(&body, bytes.data() + NLMSG_HDRLEN, sizeof(body));
@@ -52,8 +54,10 @@ std::optional<NetlinkAnswer> DecodeAnswer(const nlmsghdr* message) {
   if (start > bytes.size()) return answer;
   const Attributes attributes(bytes.subspan(start));
   answer.text = attributes.Text(NLMSGERR_ATTR_MSG).value_or("");
-  if (const auto offset = attributes.Find(NLMSGERR_ATTR_OFFS); offset && offset->size() == sizeof(answer.offset)) {
-    std::memcpy(&answer.offset, offset->data(), sizeof(answer.offset));  // host order, unlike nfnetlink's own attributes
+  if (const auto offset = attributes.Find(NLMSGERR_ATTR_OFFS);
+      offset && offset->size() == sizeof(answer.offset)) {
+    std::memcpy(&answer.offset, offset->data(),
+                sizeof(answer.offset));  // host order, unlike nfnetlink's own attributes
   }
   return answer;
 }
@@ -105,9 +109,11 @@ long NetfilterSocket::Receive(std::vector<std::uint8_t>& buffer, int flags) {
 }
 
 Result<void> NetfilterSocket::Send(std::span<const std::uint8_t> datagram) {
-  // The kernel refuses a datagram larger than the send buffer. The privileged option has no upper limit but 1 GiB.
+  // The kernel refuses a datagram larger than the send buffer. The privileged option has no upper limit but 1
+  // GiB.
   if (datagram.size() + 4096 > send_buffer_bytes_) {
-    const int wanted = static_cast<int>(std::min<std::size_t>(std::max<std::size_t>(datagram.size() + 4096, 256 * 1024), INT32_MAX / 2));
+    const int wanted = static_cast<int>(
+        std::min<std::size_t>(std::max<std::size_t>(datagram.size() + 4096, 256 * 1024), INT32_MAX / 2));
     if (::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof(wanted)) == 0) {
       send_buffer_bytes_ = static_cast<std::size_t>(wanted);
     }
@@ -115,7 +121,8 @@ Result<void> NetfilterSocket::Send(std::span<const std::uint8_t> datagram) {
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
   for (;;) {
-    const auto sent = ::sendto(fd_.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<const sockaddr*>(&kernel), sizeof(kernel));
+    const auto sent = ::sendto(fd_.get(), datagram.data(), datagram.size(), 0,
+                               reinterpret_cast<const sockaddr*>(&kernel), sizeof(kernel));
     if (sent >= 0) return {};
     if (errno == EINTR) continue;
     return std::unexpected(SystemError(std::format("netlink: sending {} bytes", datagram.size()), errno));
@@ -139,7 +146,8 @@ Result<std::vector<NetlinkAnswer>> NetfilterSocket::TakeAnswers() {
 Result<void> NetfilterSocket::Dump(nlmsghdr* request, const Visitor& visit) {
   request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request->nlmsg_seq = TakeSequences(1);
-  if (auto sent = Send({reinterpret_cast<const std::uint8_t*>(request), request->nlmsg_len}); !sent) return sent;
+  if (auto sent = Send({reinterpret_cast<const std::uint8_t*>(request), request->nlmsg_len}); !sent)
+    return sent;
   bool interrupted = false;
   for (;;) {
     const long size = Receive(buffer_, 0);
@@ -173,7 +181,8 @@ Result<void> NetfilterSocket::Dump(nlmsghdr* request, const Visitor& visit) {
 Result<void> NetfilterSocket::Get(nlmsghdr* request, const Visitor& visit) {
   request->nlmsg_flags = NLM_F_REQUEST;
   request->nlmsg_seq = TakeSequences(1);
-  if (auto sent = Send({reinterpret_cast<const std::uint8_t*>(request), request->nlmsg_len}); !sent) return sent;
+  if (auto sent = Send({reinterpret_cast<const std::uint8_t*>(request), request->nlmsg_len}); !sent)
+    return sent;
   for (;;) {
     const long size = Receive(buffer_, 0);
     if (size == 0) return Fail(ErrorKind::kTimeout, "netlink: no answer from the kernel");

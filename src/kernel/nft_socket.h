@@ -1,4 +1,5 @@
-// A NETLINK_NETFILTER socket: requests, dumps, datagrams of any size, and what the kernel refused. Shared by nftables and connection tracking.
+// A NETLINK_NETFILTER socket: requests, dumps, datagrams of any size, and what the kernel refused. Shared by
+// nftables and connection tracking.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +40,8 @@ class NetfilterSocket {
   // `count` sequence numbers in a row; the first.
   std::uint32_t TakeSequences(std::uint32_t count);
 
-  // Sends the request as a dump and calls `visit` for every message of the answer. kStale: what was dumped changed under way;
-  // kNotFound: ENOENT. Sets flags and sequence number of the request.
+  // Sends the request as a dump and calls `visit` for every message of the answer. kStale: what was dumped
+  // changed under way; kNotFound: ENOENT. Sets flags and sequence number of the request.
   Result<void> Dump(nlmsghdr* request, const Visitor& visit);
   // Sends the request and calls `visit` with the one answer. kNotFound: ENOENT.
   Result<void> Get(nlmsghdr* request, const Visitor& visit);
@@ -60,7 +61,6 @@ class NetfilterSocket {
   std::size_t send_buffer_bytes_ = 0;
   std::vector<std::uint8_t> buffer_;
 };
-
 
 // The first message of a datagram, which then loses it; nullptr at the end and at the first incomplete one.
 const nlmsghdr* NextMessage(ByteSpan& datagram);

@@ -1,5 +1,5 @@
-// The order within a batch. All of it takes effect at once, so the order only has to please the kernel: nothing may go while something
-// refers to it, nothing may come before what it refers to.
+// The order within a batch. All of it takes effect at once, so the order only has to please the kernel:
+// nothing may go while something refers to it, nothing may come before what it refers to.
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
@@ -26,8 +26,8 @@ struct Kind {
 
 struct Sorted {
   Kind tables, counters, sets, chains, elements;
-  std::set<NftFamily> gone_tables;                // everything in them goes with them
-  std::set<NftName> gone_sets;                    // and their elements with them
+  std::set<NftFamily> gone_tables;  // everything in them goes with them
+  std::set<NftName> gone_sets;      // and their elements with them
 };
 
 const NftName& NameOf(const state::NftElement& element) { return element.key.set; }
@@ -59,7 +59,8 @@ Sorted Sort(std::span<const Step> steps) {
     if (step.operation != Operation::kRemove) kind->come.push_back(&step);
   }
   for (const auto* step : sorted.tables.go) {
-    if (step->operation == Operation::kRemove) sorted.gone_tables.insert(Get<state::NftTable>(step).key.family);
+    if (step->operation == Operation::kRemove)
+      sorted.gone_tables.insert(Get<state::NftTable>(step).key.family);
   }
   for (const auto* step : sorted.sets.go) sorted.gone_sets.insert(Get<state::NftSet>(step).key);
   return sorted;
@@ -67,7 +68,8 @@ Sorted Sort(std::span<const Step> steps) {
 
 class Encoder {
  public:
-  Encoder(const Sorted& sorted, NftKnown& known, NftBatch& batch) : sorted_(sorted), known_(known), batch_(batch) {}
+  Encoder(const Sorted& sorted, NftKnown& known, NftBatch& batch)
+      : sorted_(sorted), known_(known), batch_(batch) {}
 
   Result<void> Run() {
     FlushRules();
@@ -103,8 +105,10 @@ class Encoder {
     for (const auto* step : sorted_.sets.go) {
       const auto& set = Get<state::NftSet>(step);
       const auto known = known_.sets.find(set.key);
-      // Verdicts hold on to chains that may go in this batch; older kernels let go of them only with the element.
-      const bool verdicts = known != known_.sets.end() && known->second.value == state::NftSet::Type::kVerdict;
+      // Verdicts hold on to chains that may go in this batch; older kernels let go of them only with the
+      // element.
+      const bool verdicts =
+          known != known_.sets.end() && known->second.value == state::NftSet::Type::kVerdict;
       known_.sets.erase(set.key);
       if (GoesWithTable(set.key.family)) continue;
       if (verdicts) PutName(NFT_MSG_DELSETELEM, set.key, step);
@@ -180,7 +184,9 @@ class Encoder {
     for (const auto* step : sorted_.chains.come) {
       const auto& chain = Get<state::NftChain>(step);
       for (const auto& rule : chain.rules) {
-        EncodeRule(batch_.Open(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, chain.key.family, {.step = step, .rule = &rule}), chain.key, rule);
+        EncodeRule(batch_.Open(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, chain.key.family,
+                               {.step = step, .rule = &rule}),
+                   chain.key, rule);
         batch_.Close();
       }
     }
@@ -207,15 +213,18 @@ class Encoder {
         const auto known = known_.sets.find(name);
         if (known == known_.sets.end() || !Fits(element, known->second)) {
           set = nullptr;
-          return Fail(ErrorKind::kInvalid, std::format("{}: there is no set for it", state::ToString(element)));
+          return Fail(ErrorKind::kInvalid,
+                      std::format("{}: there is no set for it", state::ToString(element)));
         }
         set = &known->second;
       } else if (!Fits(element, *set)) {
         close();
-        return Fail(ErrorKind::kInvalid, std::format("{}: not of the type of its set", state::ToString(element)));
+        return Fail(ErrorKind::kInvalid,
+                    std::format("{}: not of the type of its set", state::ToString(element)));
       }
       if (message == nullptr) {
-        message = batch_.Open(add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0, name.family, {.step = step});
+        message = batch_.Open(add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0,
+                              name.family, {.step = step});
         EncodeName(message, name.name);
         list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
       }
@@ -231,8 +240,10 @@ class Encoder {
     const auto size = state::Bytes(set.type);
     if (element.key.first.bytes().size() != size || element.key.last.bytes().size() != size) return false;
     if (!set.intervals && element.key.first != element.key.last) return false;
-    if (set.value == state::NftSet::Type::kNothing) return std::holds_alternative<std::monostate>(element.value);
-    if (set.value == state::NftSet::Type::kVerdict) return std::holds_alternative<state::NftVerdict>(element.value);
+    if (set.value == state::NftSet::Type::kNothing)
+      return std::holds_alternative<std::monostate>(element.value);
+    if (set.value == state::NftSet::Type::kVerdict)
+      return std::holds_alternative<state::NftVerdict>(element.value);
     const auto* value = std::get_if<state::NftBytes>(&element.value);
     return value != nullptr && value->bytes().size() == state::Bytes(set.value);
   }

@@ -13,7 +13,8 @@ namespace egressd::kernel {
 std::optional<state::NftFamily> OurFamily(const nlmsghdr* message) {
   if (message->nlmsg_len < NLMSG_HDRLEN + sizeof(nfgenmsg)) return std::nullopt;
   const auto family = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family;
-  if (family != static_cast<std::uint8_t>(state::NftFamily::kInet) && family != static_cast<std::uint8_t>(state::NftFamily::kArp)) {
+  if (family != static_cast<std::uint8_t>(state::NftFamily::kInet) &&
+      family != static_cast<std::uint8_t>(state::NftFamily::kArp)) {
     return std::nullopt;
   }
   if (Attributes::OfMessage(message).Text(NFTA_TABLE_NAME) != kNftTable) return std::nullopt;
@@ -21,13 +22,17 @@ std::optional<state::NftFamily> OurFamily(const nlmsghdr* message) {
 }
 
 void EncodeName(nlmsghdr* message, const std::string& name) {
-  static_assert(NFTA_SET_TABLE == 1 && NFTA_OBJ_TABLE == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_SET_ELEM_LIST_TABLE == 1);
-  static_assert(NFTA_SET_NAME == 2 && NFTA_OBJ_NAME == 2 && NFTA_RULE_CHAIN == 2 && NFTA_SET_ELEM_LIST_SET == 2);
+  static_assert(NFTA_SET_TABLE == 1 && NFTA_OBJ_TABLE == 1 && NFTA_CHAIN_TABLE == 1 &&
+                NFTA_SET_ELEM_LIST_TABLE == 1);
+  static_assert(NFTA_SET_NAME == 2 && NFTA_OBJ_NAME == 2 && NFTA_RULE_CHAIN == 2 &&
+                NFTA_SET_ELEM_LIST_SET == 2);
   mnl_attr_put_strz(message, 1, kNftTable);
   mnl_attr_put_strz(message, 2, name.c_str());
 }
 
-std::uint32_t DecodeGeneration(const nlmsghdr* message) { return Attributes::OfMessage(message).U32(NFTA_GEN_ID).value_or(0); }
+std::uint32_t DecodeGeneration(const nlmsghdr* message) {
+  return Attributes::OfMessage(message).U32(NFTA_GEN_ID).value_or(0);
+}
 
 void EncodeTable(nlmsghdr* message, const state::NftTable& table) {
   mnl_attr_put_strz(message, NFTA_TABLE_NAME, table.key.name.c_str());

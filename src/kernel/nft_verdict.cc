@@ -11,18 +11,24 @@ using Code = state::NftVerdict::Code;
 
 std::int32_t VerdictNumber(Code code) {
   switch (code) {
-    case Code::kAccept: return NF_ACCEPT;
-    case Code::kDrop: return NF_DROP;
-    case Code::kReturn: return NFT_RETURN;
-    case Code::kJump: return NFT_JUMP;
-    case Code::kGoto: return NFT_GOTO;
+    case Code::kAccept:
+      return NF_ACCEPT;
+    case Code::kDrop:
+      return NF_DROP;
+    case Code::kReturn:
+      return NFT_RETURN;
+    case Code::kJump:
+      return NFT_JUMP;
+    case Code::kGoto:
+      return NFT_GOTO;
   }
   EGRESSD_ASSERT(false);
 }
 
 void EncodeVerdict(nlmsghdr* message, const state::NftVerdict& verdict) {
   auto* nest = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
-  mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl(static_cast<std::uint32_t>(VerdictNumber(verdict.code))));
+  mnl_attr_put_u32(message, NFTA_VERDICT_CODE,
+                   htonl(static_cast<std::uint32_t>(VerdictNumber(verdict.code))));
   if (!verdict.chain.empty()) mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, verdict.chain.c_str());
   mnl_attr_nest_end(message, nest);
 }

@@ -72,11 +72,13 @@ std::optional<Seen<state::Route>> DecodeRoute(const nlmsghdr& message, const Dev
   const RouteAttributes attributes(message, sizeof *header);
   const auto destination = DestinationOf(*header, attributes);
   if (!destination) return std::nullopt;
-  return Seen<state::Route>{.object = {.key = {.table = attributes.Number(RTA_TABLE).value_or(header->rtm_table), .destination = *destination},
-                                       .device = devices.Name(attributes.Number(RTA_OIF).value_or(0)),
-                                       .next_hop = NextHopOf(attributes),
-                                       .onlink = (header->rtm_flags & RTNH_F_ONLINK) != 0},
-                            .ours = header->rtm_protocol == state::kProtocol && header->rtm_type == RTN_UNICAST};
+  Seen<state::Route> seen;
+  seen.object.key = {.table = attributes.Number(RTA_TABLE).value_or(header->rtm_table), .destination = *destination};
+  seen.object.device = devices.Name(attributes.Number(RTA_OIF).value_or(0));
+  seen.object.next_hop = NextHopOf(attributes);
+  seen.object.onlink = (header->rtm_flags & RTNH_F_ONLINK) != 0;
+  seen.ours = header->rtm_protocol == state::kProtocol && header->rtm_type == RTN_UNICAST;
+  return seen;
 }
 
 std::vector<state::HostRoute> DecodeHostRoute(const nlmsghdr& message, const Devices& devices) {

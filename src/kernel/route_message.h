@@ -1,7 +1,8 @@
 // Rtnetlink messages: building and taking apart. Thin over libnl's nl_msg and nlattr; nothing here knows an object kind.
 //
 // 1. A RouteMessage owns its memory; attributes are appended in the order of the calls.
-// 2. RouteAttributes points into the message it was made from and must not outlive it. An attribute that is absent or too short reads as absent.
+// 2. RouteAttributes points into the message it was made from and must not outlive it. An attribute that is absent or too short reads
+//    as absent.
 #pragma once
 
 #include <netlink/attr.h>

@@ -119,7 +119,7 @@ Result<void> Sysctls::Save() const {
 }
 
 bool Sysctls::GoesWithTunnel(const std::string& path) const {
-  return path.find("/conf/" + tunnel_device_ + "/") != std::string::npos || path.find("/neigh/" + tunnel_device_ + "/") != std::string::npos;
+  return path.contains("/conf/" + tunnel_device_ + "/") || path.contains("/neigh/" + tunnel_device_ + "/");
 }
 
 state::Objects<state::Sysctl> Sysctls::Observe(const std::set<std::string>& paths) const {

@@ -18,8 +18,6 @@ namespace {
 
 constexpr std::array kFamilies = {Family::kIpv4, Family::kIpv6};
 
-
-
 // The egress addresses of one policy.
 using Addresses = std::map<Family, IpAddress>;
 
@@ -32,7 +30,7 @@ struct OpenPool {
 
 class AddressBook {
  public:
-  AddressBook(const PolicySet& set, const Bindings& previous) : set_(set) {
+  AddressBook(const PolicySet& set, const Bindings& previous) {
     for (const auto& [name, pool] : set.pools) pools_.emplace(name, pool);
     for (const Binding& binding : previous.bindings) {
       if (binding.egress_ip) previous_[binding.policy].insert_or_assign(binding.family, *binding.egress_ip);
@@ -54,7 +52,6 @@ class AddressBook {
   std::optional<IpAddress> TakeOne(OpenPool& pool, Family family);
   std::optional<Addresses> TakePair(OpenPool& pool);
 
-  const PolicySet& set_;
   std::map<std::string, OpenPool> pools_;
   std::unordered_map<std::string, Addresses> previous_;
   std::unordered_set<IpAddress> used_;
@@ -192,11 +189,11 @@ std::vector<Finding> Exhausted(AddressBook& book, const Job& job) {
   std::vector<Finding> findings;
   for (const Family family : kFamilies) {
     if (job.addresses.contains(family) || !book.Offers(*job.gateway, family)) continue;
-    findings.push_back(Error(rule::kPoolExhausted, "policies." + job.policy->name + ".egress_ip",
-                             std::format("the pools of gateway {} have no unused {} address left for `egress_ip: auto`", job.gateway->name,
-                                         Spelled(family)),
-                             std::format("add addresses to pool {}, or share one with `egress_ip: default`",
-                                         job.gateway->pools.empty() ? "of the gateway" : job.gateway->pools.front())));
+    findings.push_back(Error(
+        rule::kPoolExhausted, "policies." + job.policy->name + ".egress_ip",
+        std::format("the pools of gateway {} have no unused {} address left for `egress_ip: auto`", job.gateway->name, Spelled(family)),
+        std::format("add addresses to pool {}, or share one with `egress_ip: default`",
+                    job.gateway->pools.empty() ? "of the gateway" : job.gateway->pools.front())));
   }
   return findings;
 }

@@ -102,7 +102,8 @@ std::vector<std::string> Effects(const Bindings& before, const Bindings& after) 
     } else if (now->egress_ip != old->egress_ip) {
       effects.push_back(std::format("egress IP {}: policy {}, was {}", AddressText(*now), key.first, AddressText(*old)));
     } else if (now->gateway != old->gateway) {
-      effects.push_back(std::format("egress IP {}: policy {}, gateway {}, was {}", AddressText(*now), key.first, now->gateway, old->gateway));
+      effects.push_back(
+          std::format("egress IP {}: policy {}, gateway {}, was {}", AddressText(*now), key.first, now->gateway, old->gateway));
     }
   }
   return effects;

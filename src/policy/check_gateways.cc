@@ -47,7 +47,8 @@ void CheckPoolList(const PolicySet& set, const std::string& path, const Gateway&
     if (!set.pools.contains(pool)) {
       findings.push_back(Error(rule::kUnknownPool, at, std::format("there is no pool `{}`", pool), SuggestName(pool, NamesOf(set.pools))));
     }
-    if (!seen.insert(pool).second) findings.push_back(Error(rule::kPoolTwice, at, std::format("pool {} is listed twice", pool), "remove it"));
+    if (!seen.insert(pool).second)
+      findings.push_back(Error(rule::kPoolTwice, at, std::format("pool {} is listed twice", pool), "remove it"));
   }
 }
 
@@ -56,7 +57,8 @@ void CheckDefaultIp(const Subject& subject, const std::string& path, const Gatew
     if (!address) return;
     const std::string at = std::format("{}.default_ip.{}", path, ToString(family));
     if (address->family() != family) {
-      findings.push_back(Error(rule::kWrongFamily, at, std::format("{} is {}, but stands in {}", address->ToString(), Spelled(address->family()), ToString(family)),
+      findings.push_back(Error(rule::kWrongFamily, at,
+                               std::format("{} is {}, but stands in {}", address->ToString(), Spelled(address->family()), ToString(family)),
                                std::format("{}: {}", ToString(address->family()), address->ToString())));
       return;
     }
@@ -65,7 +67,8 @@ void CheckDefaultIp(const Subject& subject, const std::string& path, const Gatew
       return found != subject.layouts.end() && found->second.Contains(*address);
     });
     if (inside) return;
-    findings.push_back(Error(rule::kDefaultNotInPools, at, std::format("{} is not in the pools of gateway {}", address->ToString(), gateway.name),
+    findings.push_back(Error(rule::kDefaultNotInPools, at,
+                             std::format("{} is not in the pools of gateway {}", address->ToString(), gateway.name),
                              "choose an address of its pools, or leave `default_ip` out: the first one is taken"));
   };
   Check(gateway.default_ipv4, Family::kIpv4);
@@ -107,8 +110,8 @@ void CheckGateways(const Subject& subject, std::vector<Finding>& findings) {
     CheckPoolList(subject.set, path, gateway, findings);
     CheckDefaultIp(subject, path, gateway, findings);
     if (gateway.interface && !IsDeviceName(*gateway.interface)) {
-      findings.push_back(Error(rule::kInterface, path + ".interface", std::format("`{}` is not the name of a network device", *gateway.interface),
-                               "interface: auto"));
+      findings.push_back(Error(rule::kInterface, path + ".interface",
+                               std::format("`{}` is not the name of a network device", *gateway.interface), "interface: auto"));
     }
   }
   CheckDefaults(subject.set, findings);

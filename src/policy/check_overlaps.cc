@@ -25,7 +25,8 @@ constexpr std::size_t kComparisons = 5000000;  // of prefixes; a set that needs 
 bool PortsOverlap(const Policy& a, const Policy& b) {
   if (a.ports.empty() || b.ports.empty()) return true;
   return std::ranges::any_of(a.ports, [&](const PortRange& x) {
-    return std::ranges::any_of(b.ports, [&](const PortRange& y) { return x.protocol == y.protocol && x.first <= y.last && y.first <= x.last; });
+    return std::ranges::any_of(b.ports,
+                               [&](const PortRange& y) { return x.protocol == y.protocol && x.first <= y.last && y.first <= x.last; });
   });
 }
 
@@ -52,7 +53,8 @@ class Overlaps {
     }
     if (count_ > kMostWarnings && !complete_said_) {
       complete_said_ = true;
-      findings.push_back(Warning(rule::kOverlap, "policies", std::format("more policies of equal priority overlap; only {} are shown", kMostWarnings)));
+      findings.push_back(
+          Warning(rule::kOverlap, "policies", std::format("more policies of equal priority overlap; only {} are shown", kMostWarnings)));
     }
   }
 
@@ -65,7 +67,8 @@ class Overlaps {
   static Finding Describe(const Policy& first, const Policy& second) {
     const std::uint16_t priority = first.priority;
     return Warning(rule::kOverlap, std::format("policies.{}.priority", second.name),
-                   std::format("policies {} and {} both have priority {} and overlap: {} wins, because of its name", first.name, second.name, priority, first.name),
+                   std::format("policies {} and {} both have priority {} and overlap: {} wins, because of its name", first.name,
+                               second.name, priority, first.name),
                    priority > 1 ? std::format("priority: {} in the policy that shall win", priority - 1)
                                 : std::format("priority: {} in the policy that shall not win", priority + 1));
   }
@@ -74,7 +77,8 @@ class Overlaps {
     const auto [place, fresh] = scopes_.try_emplace(&policy);
     Scope& scope = place->second;
     if (!fresh) return scope;
-    scope.to = policy.to == Reach::kListed ? Resolve(set_, policy.destinations) : std::vector{*Prefix::Parse("0.0.0.0/0"), *Prefix::Parse("::/0")};
+    scope.to =
+        policy.to == Reach::kListed ? Resolve(set_, policy.destinations) : std::vector{*Prefix::Parse("0.0.0.0/0"), *Prefix::Parse("::/0")};
     scope.except = Resolve(set_, policy.except);
     if (policy.to == Reach::kExternal) scope.except.insert(scope.except.end(), set_.internal.begin(), set_.internal.end());
     return scope;
@@ -111,7 +115,8 @@ std::optional<Workload> Witness(const Policy& policy, const Selector& selector) 
     if (c != '*') witness.name += c == '?' ? 'x' : c;
   }
   for (const Requirement& requirement : selector.labels) {
-    if (requirement.op == Requirement::Operator::kIn && !requirement.values.empty()) witness.labels[requirement.key] = requirement.values.front();
+    if (requirement.op == Requirement::Operator::kIn && !requirement.values.empty())
+      witness.labels[requirement.key] = requirement.values.front();
     if (requirement.op == Requirement::Operator::kExists) witness.labels.try_emplace(requirement.key);
   }
   if (!selector.cidrs.empty()) witness.addresses = {selector.cidrs.front().First()};
@@ -137,7 +142,8 @@ InterestList Everywhere(const std::vector<const Policy*>& order) {
 // The interests in a workload without known address: selectors that want an address stay out.
 InterestList AtNoAddress(const std::vector<SelectorIndex::Entry>& matches) {
   std::vector<SelectorIndex::Entry> anywhere;
-  std::ranges::copy_if(matches, std::back_inserter(anywhere), [](const SelectorIndex::Entry& entry) { return entry.selector->cidrs.empty(); });
+  std::ranges::copy_if(matches, std::back_inserter(anywhere),
+                       [](const SelectorIndex::Entry& entry) { return entry.selector->cidrs.empty(); });
   return SelectorIndex::At(anywhere, IpAddress());
 }
 
@@ -159,10 +165,11 @@ PolicyPairs CheckShadowed(const std::vector<const Policy*>& order, std::vector<F
     const auto found = std::ranges::find_if(earlier, [&](const Policy* other) { return Covers(*other, *policy); });
     if (found != earlier.end()) {
       shadowed.emplace(*found, policy);
-      findings.push_back(Warning(rule::kShadowed, "policies." + policy->name,
-                                 std::format("policy {} never decides: {} (priority {}) selects the same and comes first", policy->name, (*found)->name,
-                                             (*found)->priority),
-                                 (*found)->priority > 1 ? std::format("priority: {}", (*found)->priority - 1) : std::string("enabled: false")));
+      findings.push_back(
+          Warning(rule::kShadowed, "policies." + policy->name,
+                  std::format("policy {} never decides: {} (priority {}) selects the same and comes first", policy->name, (*found)->name,
+                              (*found)->priority),
+                  (*found)->priority > 1 ? std::format("priority: {}", (*found)->priority - 1) : std::string("enabled: false")));
     } else if (earlier.size() < kNeighbours) {
       earlier.push_back(policy);
     }

@@ -14,17 +14,21 @@ void CheckValues(const Policy& policy, const std::string& path, std::vector<Find
   if (policy.priority == 0) {
     findings.push_back(Error(rule::kPriority, path + ".priority", "priority 0 is not in 1-65535, the lowest number wins", "priority: 1"));
   }
-  if (policy.namespace_ && policy.namespace_->empty()) findings.push_back(Error(rule::kName, path + ".namespace", "the namespace is empty"));
+  if (policy.namespace_ && policy.namespace_->empty())
+    findings.push_back(Error(rule::kName, path + ".namespace", "the namespace is empty"));
   if (policy.to == Reach::kListed && policy.destinations.empty()) {
-    findings.push_back(Error(rule::kEmptyTo, path + ".to", "the list of destinations is empty, so the policy would never apply", "to: external"));
+    findings.push_back(
+        Error(rule::kEmptyTo, path + ".to", "the list of destinations is empty, so the policy would never apply", "to: external"));
   }
   for (std::size_t i = 0; i < policy.ports.size(); ++i) {
     const PortRange& range = policy.ports[i];
     const std::string at = std::format("{}.ports[{}]", path, i);
     if (range.protocol != 6 && range.protocol != 17 && range.protocol != 132) {
-      findings.push_back(Error(rule::kPorts, at, std::format("protocol {} has no ports", range.protocol), "ports: [tcp/443, udp/443, sctp/5000]"));
+      findings.push_back(
+          Error(rule::kPorts, at, std::format("protocol {} has no ports", range.protocol), "ports: [tcp/443, udp/443, sctp/5000]"));
     } else if (range.first == 0 || range.first > range.last) {
-      findings.push_back(Error(rule::kPorts, at, std::format("{} is not a range of ports: 1-65535, the lower one first", Text(range)), "ports: [tcp/8000-8100]"));
+      findings.push_back(Error(rule::kPorts, at, std::format("{} is not a range of ports: 1-65535, the lower one first", Text(range)),
+                               "ports: [tcp/8000-8100]"));
     }
   }
 }
@@ -34,7 +38,8 @@ void CheckEffect(const Policy& policy, const std::string& path, std::vector<Find
   if (policy.action == Action::kSnat) return;
   const auto NoEffect = [&](std::string_view key) {
     findings.push_back(Error(rule::kNoEffect, std::format("{}.{}", path, key),
-                             std::format("`{}` has no effect with `action: {}`", key, Text(policy.action)), std::format("remove `{}`, or `action: snat`", key)));
+                             std::format("`{}` has no effect with `action: {}`", key, Text(policy.action)),
+                             std::format("remove `{}`, or `action: snat`", key)));
   };
   if (policy.gateway) NoEffect("gateway");
   if (policy.egress_ip != EgressIpChoice{}) NoEffect("egress_ip");
@@ -53,7 +58,8 @@ void CheckEgressAddress(const Subject& subject, const Gateway& gateway, const st
                         std::vector<Finding>& findings) {
   const std::string at = std::format("{}.egress_ip.{}", path, ToString(family));
   if (address.family() != family) {
-    findings.push_back(Error(rule::kWrongFamily, at, std::format("{} is {}, but stands in {}", address.ToString(), Spelled(address.family()), ToString(family)),
+    findings.push_back(Error(rule::kWrongFamily, at,
+                             std::format("{} is {}, but stands in {}", address.ToString(), Spelled(address.family()), ToString(family)),
                              std::format("egress_ip: {{{}: \"{}\"}}", ToString(address.family()), address.ToString())));
     return;
   }
@@ -65,13 +71,17 @@ void CheckEgressAddress(const Subject& subject, const Gateway& gateway, const st
   }
   if (!all_known) return;  // the pool that is missing is the mistake
   const std::string* other = subject.PoolAt(address);
-  std::string hint = gateway.pools.empty() ? std::format("pools: {{public: {{{}: [{}]}}}} and `pool: public` in the gateway", ToString(family), address.ToString())
-                                           : std::format("add it to pool {}: `{}: [{}]`", gateway.pools.front(), ToString(family), address.ToString());
+  std::string hint =
+      gateway.pools.empty()
+          ? std::format("pools: {{public: {{{}: [{}]}}}} and `pool: public` in the gateway", ToString(family), address.ToString())
+          : std::format("add it to pool {}: `{}: [{}]`", gateway.pools.front(), ToString(family), address.ToString());
   if (other != nullptr) hint = std::format("it is in pool {}: use a gateway with that pool", *other);
-  findings.push_back(Error(rule::kEgressNotInPools, at, std::format("{} is not in the pools of gateway {}", address.ToString(), gateway.name), hint));
+  findings.push_back(
+      Error(rule::kEgressNotInPools, at, std::format("{} is not in the pools of gateway {}", address.ToString(), gateway.name), hint));
 }
 
-void CheckPair(const Subject& subject, const Gateway& gateway, const std::string& path, const EgressIpChoice& choice, std::vector<Finding>& findings) {
+void CheckPair(const Subject& subject, const Gateway& gateway, const std::string& path, const EgressIpChoice& choice,
+               std::vector<Finding>& findings) {
   if (!choice.ipv4 || !choice.ipv6) return;
   for (const std::string& pool : gateway.pools) {
     const auto found = subject.layouts.find(pool);
@@ -80,10 +90,11 @@ void CheckPair(const Subject& subject, const Gateway& gateway, const std::string
     const std::optional<IpAddress> mate = found->second.MateOf(*choice.ipv4);
     if ((!mate && !holds_ipv6) || mate == choice.ipv6) continue;
     const IpAddress wanted = mate ? *mate : found->second.MateOf(*choice.ipv6).value_or(*choice.ipv6);
-    findings.push_back(Error(rule::kNotAPair, path + ".egress_ip",
-                             std::format("pool {} has `pair: true`, and {} and {} are not a pair of it", pool, choice.ipv4->ToString(), choice.ipv6->ToString()),
-                             mate ? std::format("egress_ip: {{ipv4: {}, ipv6: \"{}\"}}", choice.ipv4->ToString(), wanted.ToString())
-                                  : std::format("egress_ip: {{ipv4: {}, ipv6: \"{}\"}}", wanted.ToString(), choice.ipv6->ToString())));
+    findings.push_back(Error(
+        rule::kNotAPair, path + ".egress_ip",
+        std::format("pool {} has `pair: true`, and {} and {} are not a pair of it", pool, choice.ipv4->ToString(), choice.ipv6->ToString()),
+        mate ? std::format("egress_ip: {{ipv4: {}, ipv6: \"{}\"}}", choice.ipv4->ToString(), wanted.ToString())
+             : std::format("egress_ip: {{ipv4: {}, ipv6: \"{}\"}}", wanted.ToString(), choice.ipv6->ToString())));
   }
 }
 
@@ -92,7 +103,8 @@ void CheckEgress(const Subject& subject, const Policy& policy, const std::string
   const EgressIpChoice& choice = policy.egress_ip;
   const Gateway* gateway = GatewayOf(set, policy);
   if (choice.kind != EgressIpChoice::Kind::kAddress && (choice.ipv4 || choice.ipv6)) {
-    findings.push_back(Error(rule::kNodeWithAddress, path + ".egress_ip", "an address and `node`, `auto` or `default` exclude each other", "egress_ip: node"));
+    findings.push_back(Error(rule::kNodeWithAddress, path + ".egress_ip", "an address and `node`, `auto` or `default` exclude each other",
+                             "egress_ip: node"));
   }
   if (gateway == nullptr && policy.gateway) {
     findings.push_back(Error(rule::kUnknownGateway, path + ".gateway", std::format("there is no gateway `{}`", *policy.gateway),
@@ -104,7 +116,8 @@ void CheckEgress(const Subject& subject, const Policy& policy, const std::string
   }
   if (gateway == nullptr) return;
   if (choice.kind == EgressIpChoice::Kind::kAddress) {
-    if (!choice.ipv4 && !choice.ipv6) findings.push_back(Error(rule::kNoEgressAddress, path + ".egress_ip", "the egress IP is empty", "egress_ip: auto"));
+    if (!choice.ipv4 && !choice.ipv6)
+      findings.push_back(Error(rule::kNoEgressAddress, path + ".egress_ip", "the egress IP is empty", "egress_ip: auto"));
     if (choice.ipv4) CheckEgressAddress(subject, *gateway, path, *choice.ipv4, Family::kIpv4, findings);
     if (choice.ipv6) CheckEgressAddress(subject, *gateway, path, *choice.ipv6, Family::kIpv6, findings);
     CheckPair(subject, *gateway, path, choice, findings);
@@ -148,16 +161,20 @@ void CheckUnused(const PolicySet& set, std::vector<Finding>& findings) {
     Note(policy.except);
   }
   for (const auto& [name, pool] : set.pools) {
-    if (!pools.contains(name)) findings.push_back(Warning(rule::kUnusedPool, "pools." + name, std::format("no gateway uses pool {}", name), std::format("pool: {}", name)));
+    if (!pools.contains(name))
+      findings.push_back(
+          Warning(rule::kUnusedPool, "pools." + name, std::format("no gateway uses pool {}", name), std::format("pool: {}", name)));
   }
   for (const auto& [name, gateway] : set.gateways) {
     if (!gateways.contains(name)) {
-      findings.push_back(Warning(rule::kUnusedGateway, "gateways." + name, std::format("no policy uses gateway {}", name), std::format("gateway: {}", name)));
+      findings.push_back(Warning(rule::kUnusedGateway, "gateways." + name, std::format("no policy uses gateway {}", name),
+                                 std::format("gateway: {}", name)));
     }
   }
   for (const auto& [name, list] : set.destinations) {
     if (!destinations.contains(name)) {
-      findings.push_back(Warning(rule::kUnusedDestinations, "destinations." + name, std::format("nothing refers to the destinations {}", name), std::format("to: [\"@{}\"]", name)));
+      findings.push_back(Warning(rule::kUnusedDestinations, "destinations." + name,
+                                 std::format("nothing refers to the destinations {}", name), std::format("to: [\"@{}\"]", name)));
     }
   }
 }

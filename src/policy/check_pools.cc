@@ -15,15 +15,18 @@ void CheckRanges(const Subject& subject, const std::string& path, const std::vec
     const AddressRange& range = ranges[i];
     const std::string at = std::format("{}[{}]", path, i);
     if (range.family() != family) {
-      findings.push_back(Error(rule::kWrongFamily, at, std::format("{} is {}, but stands in {}", range.ToString(), Spelled(range.family()), ToString(family)),
+      findings.push_back(Error(rule::kWrongFamily, at,
+                               std::format("{} is {}, but stands in {}", range.ToString(), Spelled(range.family()), ToString(family)),
                                std::format("move it to `{}:`", ToString(range.family()))));
       continue;
     }
     if (const std::string_view kind = Unusable(range); !kind.empty()) {
-      findings.push_back(Error(rule::kUnusableAddress, at, std::format("{} holds {} addresses, which cannot be egress IPs", range.ToString(), kind)));
+      findings.push_back(
+          Error(rule::kUnusableAddress, at, std::format("{} holds {} addresses, which cannot be egress IPs", range.ToString(), kind)));
     }
     if (const Prefix* tunnel = TunnelOver(subject.tunnels, range)) {
-      findings.push_back(Error(rule::kInsideTunnel, at, std::format("{} overlaps the tunnel network {}", range.ToString(), tunnel->ToString()),
+      findings.push_back(Error(rule::kInsideTunnel, at,
+                               std::format("{} overlaps the tunnel network {}", range.ToString(), tunnel->ToString()),
                                "take these addresses out, or choose another tunnel network in egressd.yaml"));
     }
   }
@@ -40,7 +43,8 @@ void CheckOwnOverlaps(const std::string& path, const std::vector<AddressRange>& 
     const AddressRange& range = ranges[order[i]];
     if (before.Overlaps(range)) {
       findings.push_back(Error(rule::kRangesOverlap, std::format("{}[{}]", path, order[i]),
-                               std::format("{} overlaps {} of the same pool", range.ToString(), before.ToString()), "write every address once"));
+                               std::format("{} overlaps {} of the same pool", range.ToString(), before.ToString()),
+                               "write every address once"));
     }
     if (range.last > before.last) widest = i;
   }
@@ -52,7 +56,8 @@ void CheckExclude(const std::string& path, const Pool& pool, std::vector<Finding
     const auto Holds = [&](const AddressRange& range) { return range.Contains(hole.first) && range.Contains(hole.last); };
     if (std::ranges::any_of(pool.ipv4, Holds) || std::ranges::any_of(pool.ipv6, Holds)) continue;
     findings.push_back(Error(rule::kExcludeOutside, std::format("{}.exclude[{}]", path, i),
-                             std::format("{} is not inside one of the pool's ranges, so there is nothing to exclude", hole.ToString()), "remove it"));
+                             std::format("{} is not inside one of the pool's ranges, so there is nothing to exclude", hole.ToString()),
+                             "remove it"));
   }
 }
 
@@ -62,9 +67,10 @@ void CheckCounts(const std::string& path, const Pool& pool, const PoolLayout& la
   if (ipv4 == 0 && ipv6 == 0) {
     findings.push_back(Error(rule::kEmptyPool, path, "the pool holds no address", "ipv4: [203.0.113.10-203.0.113.19]"));
   } else if (pool.pair && ipv4 != ipv6) {
-    findings.push_back(Error(rule::kPairCounts, path + ".pair",
-                             std::format("with `pair: true` every IPv4 address goes with one IPv6 address, but there are {} and {}", ipv4, ipv6),
-                             "make both lists equally long, or `pair: false`"));
+    findings.push_back(
+        Error(rule::kPairCounts, path + ".pair",
+              std::format("with `pair: true` every IPv4 address goes with one IPv6 address, but there are {} and {}", ipv4, ipv6),
+              "make both lists equally long, or `pair: false`"));
   }
 }
 

@@ -47,18 +47,20 @@ void CheckSelector(const Policy& policy, const std::string& path, const Selector
   }
   CheckRequirements(path, selector.labels, findings);
   if (selector.name && !IsGlob(*selector.name)) {
-    findings.push_back(Error(rule::kGlob, path + ".name", std::format("`{}` is not a pattern: empty, or a `[` or `\\` without its end", *selector.name),
+    findings.push_back(Error(rule::kGlob, path + ".name",
+                             std::format("`{}` is not a pattern: empty, or a `[` or `\\` without its end", *selector.name),
                              "name: \"web-*\""));
   }
   if (selector.interface && !IsDeviceName(*selector.interface)) {
-    findings.push_back(Error(rule::kInterface, path + ".interface", std::format("`{}` is not the name of a network device", *selector.interface),
-                             "interface: docker0"));
+    findings.push_back(Error(rule::kInterface, path + ".interface",
+                             std::format("`{}` is not the name of a network device", *selector.interface), "interface: docker0"));
   }
-  if (selector.namespace_ && selector.namespace_->empty()) findings.push_back(Error(rule::kName, path + ".namespace", "the namespace is empty"));
+  if (selector.namespace_ && selector.namespace_->empty())
+    findings.push_back(Error(rule::kName, path + ".namespace", "the namespace is empty"));
   if (policy.namespace_ && selector.namespace_ && *policy.namespace_ != *selector.namespace_) {
     findings.push_back(Error(rule::kTwoNamespaces, path + ".namespace",
-                             std::format("the policy is restricted to namespace {}, so this selector for namespace {} selects nothing", *policy.namespace_,
-                                         *selector.namespace_),
+                             std::format("the policy is restricted to namespace {}, so this selector for namespace {} selects nothing",
+                                         *policy.namespace_, *selector.namespace_),
                              "remove `namespace:` from the policy or from the selector"));
   }
 }

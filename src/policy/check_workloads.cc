@@ -34,10 +34,10 @@ void CheckAddress(const Subject& subject, const Workload& workload, const std::s
   const auto other = std::ranges::find_if(of_address, [&](const Workload* holder) { return CanMeet(*holder, workload); });
   if (other != of_address.end()) {
     const bool itself = *other == &workload;
-    findings.push_back(Error(rule::kWorkloadsShareAddress, path,
-                             itself ? std::format("{} is listed twice", text)
-                                    : std::format("{} is the address of workload {} already", text, (*other)->name),
-                             itself ? "remove it" : "say with `node:` on which node each of them runs, or remove one"));
+    findings.push_back(Error(
+        rule::kWorkloadsShareAddress, path,
+        itself ? std::format("{} is listed twice", text) : std::format("{} is the address of workload {} already", text, (*other)->name),
+        itself ? "remove it" : "say with `node:` on which node each of them runs, or remove one"));
   }
   of_address.push_back(&workload);
 }
@@ -46,8 +46,8 @@ void CheckReferences(const PolicySet& set, const std::string& path, const std::v
   for (std::size_t i = 0; i < list.size(); ++i) {
     const std::string* name = std::get_if<std::string>(&list[i]);
     if (name == nullptr || set.destinations.contains(*name)) continue;
-    findings.push_back(Error(rule::kUnknownDestinations, std::format("{}[{}]", path, i), std::format("there are no destinations `{}`", *name),
-                             SuggestName(*name, NamesOf(set.destinations))));
+    findings.push_back(Error(rule::kUnknownDestinations, std::format("{}[{}]", path, i),
+                             std::format("there are no destinations `{}`", *name), SuggestName(*name, NamesOf(set.destinations))));
   }
 }
 
@@ -78,7 +78,8 @@ void CheckRecursion(const PolicySet& set, std::vector<Finding>& findings) {
   for (const auto& [name, count] : open) {
     if (count == 0) continue;
     findings.push_back(Error(rule::kRecursiveDestinations, "destinations." + name,
-                             std::format("destinations {} refer, perhaps through others, to themselves", name), "take one of the `@` references out"));
+                             std::format("destinations {} refer, perhaps through others, to themselves", name),
+                             "take one of the `@` references out"));
   }
 }
 
@@ -90,7 +91,8 @@ void CheckWorkloads(const Subject& subject, std::vector<Finding>& findings) {
   for (const auto& [name, workload] : subject.set.workloads) {
     const std::string path = "workloads." + name;
     if (name.empty()) findings.push_back(Error(rule::kName, path, "the name of a workload is empty"));
-    if (workload.namespace_.empty()) findings.push_back(Error(rule::kName, path + ".namespace", "the namespace is empty", "namespace: default"));
+    if (workload.namespace_.empty())
+      findings.push_back(Error(rule::kName, path + ".namespace", "the namespace is empty", "namespace: default"));
     if (workload.node && workload.node->empty()) findings.push_back(Error(rule::kName, path + ".node", "the name of the node is empty"));
     if (workload.addresses.empty()) {
       findings.push_back(Error(rule::kNoAddresses, path, "the workload has no address", "addresses: [10.1.7.20]"));
@@ -106,7 +108,8 @@ void CheckDestinations(const Subject& subject, std::vector<Finding>& findings) {
   for (const auto& [name, list] : set.destinations) {
     const std::string path = "destinations." + name;
     CheckName("list of destinations", "destinations", name, findings);
-    if (list.empty()) findings.push_back(Error(rule::kEmptyDestinations, path, "the list of destinations is empty", name + ": [192.0.2.0/24]"));
+    if (list.empty())
+      findings.push_back(Error(rule::kEmptyDestinations, path, "the list of destinations is empty", name + ": [192.0.2.0/24]"));
     CheckReferences(set, path, list, findings);
   }
   CheckRecursion(set, findings);

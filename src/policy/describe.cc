@@ -60,7 +60,10 @@ std::string Text(const Destination& destination) {
 }
 
 std::string Text(const PortRange& range) {
-  const std::string protocol = range.protocol == 6 ? "tcp" : range.protocol == 17 ? "udp" : range.protocol == 132 ? "sctp" : std::to_string(range.protocol);
+  const std::string protocol = range.protocol == 6     ? "tcp"
+                               : range.protocol == 17  ? "udp"
+                               : range.protocol == 132 ? "sctp"
+                                                       : std::to_string(range.protocol);
   if (range.first == range.last) return std::format("{}/{}", protocol, range.first);
   return std::format("{}/{}-{}", protocol, range.first, range.last);
 }
@@ -76,9 +79,7 @@ std::string Text(const Selector& selector) {
   return text;
 }
 
-std::string Text(Action action) {
-  return action == Action::kSnat ? "snat" : action == Action::kDirect ? "direct" : "drop";
-}
+std::string Text(Action action) { return action == Action::kSnat ? "snat" : action == Action::kDirect ? "direct" : "drop"; }
 
 Attributes Describe(const Policy& policy) {
   return {{"description", policy.description},

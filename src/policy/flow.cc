@@ -29,8 +29,8 @@ std::optional<std::string> WhyNotWorkload(const Policy& policy, const Selector& 
   return std::nullopt;
 }
 
-std::optional<std::string> WhyNotSelector(const Policy& policy, const Selector& selector, const IpAddress& source,
-                                          const Workload* workload, const std::string& interface) {
+std::optional<std::string> WhyNotSelector(const Policy& policy, const Selector& selector, const IpAddress& source, const Workload* workload,
+                                          const std::string& interface) {
   if (std::optional<std::string> reason = WhyNotWorkload(policy, selector, workload)) return reason;
   const auto HoldsSource = [&](const Prefix& prefix) { return prefix.Contains(source); };
   if (!selector.cidrs.empty() && std::ranges::none_of(selector.cidrs, HoldsSource)) return "wants a source in " + List(selector.cidrs);

@@ -11,9 +11,8 @@ std::vector<const Policy*> InOrder(const PolicySet& set) {
   for (const auto& [name, policy] : set.policies) {
     if (policy.enabled) order.push_back(&policy);
   }
-  std::ranges::sort(order, [](const Policy* a, const Policy* b) {
-    return std::tie(a->priority, a->name) < std::tie(b->priority, b->name);
-  });
+  std::ranges::sort(order,
+                    [](const Policy* a, const Policy* b) { return std::tie(a->priority, a->name) < std::tie(b->priority, b->name); });
   return order;
 }
 

@@ -15,7 +15,7 @@ namespace rule {
 
 // Values: wrong by themselves.
 inline constexpr const char* kName = "E101";
-inline constexpr const char* kUnusableAddress = "E102";      // multicast, loopback, link-local, unspecified
+inline constexpr const char* kUnusableAddress = "E102";  // multicast, loopback, link-local, unspecified
 inline constexpr const char* kWrongFamily = "E103";
 inline constexpr const char* kPriority = "E104";
 inline constexpr const char* kPorts = "E105";
@@ -24,7 +24,7 @@ inline constexpr const char* kEmptySelector = "E107";
 inline constexpr const char* kRequirement = "E108";
 inline constexpr const char* kGlob = "E109";
 inline constexpr const char* kInterface = "E110";
-inline constexpr const char* kNoAddresses = "E111";          // of a workload
+inline constexpr const char* kNoAddresses = "E111";  // of a workload
 inline constexpr const char* kEmptyPool = "E112";
 inline constexpr const char* kEmptyTo = "E113";
 inline constexpr const char* kEmptyDestinations = "E114";

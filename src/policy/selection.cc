@@ -16,14 +16,12 @@ namespace {
 struct Owner {
   const std::string* source = nullptr;
   const Workload* workload = nullptr;
-  friend bool operator<(const Owner& a, const Owner& b) {
-    return std::tie(*a.source, *a.workload) < std::tie(*b.source, *b.workload);
-  }
+  friend bool operator<(const Owner& a, const Owner& b) { return std::tie(*a.source, *a.workload) < std::tie(*b.source, *b.workload); }
 };
 
 struct Known {
-  std::vector<Owner> owners;        // sorted; never empty between two changes
-  std::vector<Rank> ranks;          // policies that select it as an address of owners.front()
+  std::vector<Owner> owners;                  // sorted; never empty between two changes
+  std::vector<Rank> ranks;                    // policies that select it as an address of owners.front()
   const SourceClass* source_class = nullptr;  // only when `ranks` is not empty
 };
 
@@ -35,7 +33,12 @@ const std::string kPolicySetSource;
 
 struct Selection::Body {
   Body(PolicySet policies, std::string name)
-      : set(std::move(policies)), node_name(std::move(name)), order(InOrder(set)), index(order), network_interests(order), classes(order),
+      : set(std::move(policies)),
+        node_name(std::move(name)),
+        order(InOrder(set)),
+        index(order),
+        network_interests(order),
+        classes(order),
         counts(order.size(), 0) {
     for (Rank rank = 0; rank < order.size(); ++rank) rank_of.emplace(order[rank]->name, rank);
     for (const NetworkInterests::Segment& segment : network_interests.segments) {
@@ -71,7 +74,7 @@ struct Selection::Body {
   NetworkInterests network_interests;
   ClassTable classes;
   std::unordered_map<std::string_view, Rank> rank_of;
-  std::vector<std::size_t> counts;  // addresses by rank
+  std::vector<std::size_t> counts;          // addresses by rank
   std::map<std::string, Reported> sources;  // of the providers
   std::unordered_map<IpAddress, Known> known;
   std::map<IpAddress, const SourceClass*> exact;

@@ -72,8 +72,8 @@ SelectorIndex::SelectorIndex(const std::vector<const Policy*>& order) {
   for (Rank rank = 0; rank < order.size(); ++rank) {
     for (const Selector& selector : order[rank]->from) {
       if (!SelectsWorkloads(*order[rank], selector)) continue;
-      filings.push_back({.entry = {.rank = rank, .policy = order[rank], .selector = &selector},
-                         .necessary = NecessaryFeatures(*order[rank], selector)});
+      filings.push_back(
+          {.entry = {.rank = rank, .policy = order[rank], .selector = &selector}, .necessary = NecessaryFeatures(*order[rank], selector)});
       for (const auto& features : filings.back().necessary) {
         for (const std::string& feature : features) ++frequency[feature];
       }

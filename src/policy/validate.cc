@@ -31,9 +31,10 @@ void CheckInternal(const Subject& subject, std::vector<Finding>& findings) {
     const Prefix& prefix = subject.set.internal[i];
     const Prefix* tunnel = TunnelOver(subject.tunnels, RangeOf(prefix));
     if (tunnel == nullptr) continue;
-    findings.push_back(Warning(rule::kInternalOverTunnel, std::format("internal[{}]", i),
-                               std::format("{} overlaps the tunnel network {}: is that network really free?", prefix.ToString(), tunnel->ToString()),
-                               "choose a tunnel network that nobody uses: `tunnel: {ipv4: ...}` in egressd.yaml"));
+    findings.push_back(
+        Warning(rule::kInternalOverTunnel, std::format("internal[{}]", i),
+                std::format("{} overlaps the tunnel network {}: is that network really free?", prefix.ToString(), tunnel->ToString()),
+                "choose a tunnel network that nobody uses: `tunnel: {ipv4: ...}` in egressd.yaml"));
   }
 }
 
@@ -42,10 +43,10 @@ void CheckTunnelRoutes(const Subject& subject, std::vector<Finding>& findings) {
     if (route.length == 0) continue;
     const Prefix* tunnel = TunnelOver(subject.tunnels, RangeOf(route));
     if (tunnel == nullptr) continue;
-    findings.push_back(Error(rule::kTunnelOverRoute, "",
-                             std::format("the tunnel network {} overlaps the network {}, to which this node has a route", tunnel->ToString(),
-                                         route.ToString()),
-                             "choose another tunnel network: `tunnel: {ipv4: ..., ipv6: ...}` in egressd.yaml of every node"));
+    findings.push_back(Error(
+        rule::kTunnelOverRoute, "",
+        std::format("the tunnel network {} overlaps the network {}, to which this node has a route", tunnel->ToString(), route.ToString()),
+        "choose another tunnel network: `tunnel: {ipv4: ..., ipv6: ...}` in egressd.yaml of every node"));
   }
 }
 
@@ -76,8 +77,9 @@ bool IsName(std::string_view name) {
 
 void CheckName(std::string_view kind, std::string_view section, const std::string& name, std::vector<Finding>& findings) {
   if (IsName(name)) return;
-  findings.push_back(Error(rule::kName, std::format("{}.{}", section, name),
-                           std::format("`{}` is not a name for a {}: 1-63 of a-z, 0-9, `.`, `_` and `-`, the first a letter or digit", name, kind)));
+  findings.push_back(
+      Error(rule::kName, std::format("{}.{}", section, name),
+            std::format("`{}` is not a name for a {}: 1-63 of a-z, 0-9, `.`, `_` and `-`, the first a letter or digit", name, kind)));
 }
 
 bool IsDeviceName(std::string_view name) {
@@ -91,10 +93,14 @@ std::string_view Unusable(const AddressRange& range) {
     std::string_view kind;
   };
   static const std::array kBlocks = {
-      Block{*Prefix::Parse("0.0.0.0/8"), "unspecified"},     Block{*Prefix::Parse("127.0.0.0/8"), "loopback"},
-      Block{*Prefix::Parse("169.254.0.0/16"), "link-local"}, Block{*Prefix::Parse("224.0.0.0/4"), "multicast"},
-      Block{*Prefix::Parse("255.255.255.255/32"), "broadcast"}, Block{*Prefix::Parse("::/128"), "unspecified"},
-      Block{*Prefix::Parse("::1/128"), "loopback"},          Block{*Prefix::Parse("fe80::/10"), "link-local"},
+      Block{*Prefix::Parse("0.0.0.0/8"), "unspecified"},
+      Block{*Prefix::Parse("127.0.0.0/8"), "loopback"},
+      Block{*Prefix::Parse("169.254.0.0/16"), "link-local"},
+      Block{*Prefix::Parse("224.0.0.0/4"), "multicast"},
+      Block{*Prefix::Parse("255.255.255.255/32"), "broadcast"},
+      Block{*Prefix::Parse("::/128"), "unspecified"},
+      Block{*Prefix::Parse("::1/128"), "loopback"},
+      Block{*Prefix::Parse("fe80::/10"), "link-local"},
       Block{*Prefix::Parse("ff00::/8"), "multicast"},
   };
   const auto found = std::ranges::find_if(kBlocks, [&](const Block& block) { return RangeOf(block.prefix).Overlaps(range); });

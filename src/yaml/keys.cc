@@ -128,11 +128,10 @@ std::string Folded(std::string_view word) {
 }
 
 bool IsHarmless(const Node& value, std::string_view harmless) {
-  const bool is_empty = value.entries.empty();
-  const std::string_view text = value.is_map() && is_empty    ? "{}"
-                                : value.is_list() && is_empty ? "[]"
-                                : value.is_scalar()           ? value.text
-                                                              : "";
+  std::string_view text;
+  if (value.is_scalar()) text = value.text;
+  if (value.is_map() && value.entries.empty()) text = "{}";
+  if (value.is_list() && value.entries.empty()) text = "[]";
   if (text.empty()) return false;
   return std::ranges::any_of(std::views::split(harmless, '|'), [&](auto word) { return std::string_view(word) == text; });
 }

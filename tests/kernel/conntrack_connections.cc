@@ -24,7 +24,8 @@ const Connection* FindPort(const std::vector<Connection>& connections, std::uint
 void TrackAndMark(Nft& nft) {
   auto state = WithTable();
   AddBaseChain(state, "output", {.point = NftHook::Point::kOutput, .priority = -150},
-               {Rule("ct mark set 0x70007", {NftImmediate{.value = NftBytes::Mark(0x70007)}, NftCt{.key = NftCt::Key::kMark, .store = true}})});
+               {Rule("ct mark set 0x70007", {NftImmediate{.value = NftBytes::Mark(0x70007)},
+                                             NftCt{.key = NftCt::Key::kMark, .store = true}})});
   CheckReaches(nft, state);
 }
 
@@ -59,13 +60,15 @@ TEST_CASE("conntrack: exactly the doomed connections are deleted and counted") {
   EnterFreshNamespace();
   auto nft = OpenNft();
   TrackAndMark(nft);
-  for (std::uint16_t port = 5400; port < 5700; ++port) REQUIRE(SendUdp({"127.0.0.5", "127.0.0.1", port}).has_value());
+  for (std::uint16_t port = 5400; port < 5700; ++port)
+    REQUIRE(SendUdp({"127.0.0.5", "127.0.0.1", port}).has_value());
   CHECK(ExchangeUdp({"::1", "::1", 5700}));
   REQUIRE(List().size() == 301);
   const auto none = DeleteConnections([](const Connection& connection) { return connection.mark == 1; });
   REQUIRE(none.has_value());
   CHECK(*none == 0);
-  const auto even = DeleteConnections([](const Connection& connection) { return connection.destination_port % 2 == 0; });
+  const auto even =
+      DeleteConnections([](const Connection& connection) { return connection.destination_port % 2 == 0; });
   REQUIRE_MESSAGE(even.has_value(), even.error().message);
   CHECK(*even == 151);
   const auto left = List();

@@ -35,7 +35,9 @@ TEST_CASE("nft: nothing there is observed as nothing, and nothing to do is no wr
   CHECK_FALSE(nft.TakeNotifications().ours);
 }
 
-TEST_CASE("nft: a commit is refused as stale when somebody changed nftables after the observation, and works after the next") {
+TEST_CASE(
+    "nft: a commit is refused as stale when somebody changed nftables after the observation, and works after "
+    "the next") {
   EnterFreshNamespace();
   auto nft = OpenNft();
   Stranger stranger;
@@ -54,7 +56,9 @@ TEST_CASE("nft: several commits after one observation are not stale") {
   auto state = WithElements(10);
   CheckReaches(nft, state);
   for (std::uint32_t i = 0; i < 5; ++i) {
-    const NftElement element{.key = {.set = Name("src4"), .first = NftBytes::Of(IpAddress::Ipv4(0x0b000000 + i)), .last = NftBytes::Of(IpAddress::Ipv4(0x0b000000 + i))},
+    const NftElement element{.key = {.set = Name("src4"),
+                                     .first = NftBytes::Of(IpAddress::Ipv4(0x0b000000 + i)),
+                                     .last = NftBytes::Of(IpAddress::Ipv4(0x0b000000 + i))},
                              .value = NftBytes::Mark(1)};
     const Step add{.operation = Operation::kCreate, .object = element};
     const auto done = nft.Commit({&add, 1});
@@ -77,8 +81,9 @@ TEST_CASE("nft: a refusal half-way changes nothing and names the object") {
 
   SUBCASE("a rule that looks into a set that is not there") {
     AddElement(state, "src4", Ip("10.9.9.9"), NftBytes::Mark(9));
-    AddChain(state, "steer", {Rule("first", {NftVerdict{.code = NftVerdict::Code::kReturn}}),
-                              Rule("look @nowhere", {NftMeta{}, NftLookup{.set = "nowhere"}})});
+    AddChain(state, "steer",
+             {Rule("first", {NftVerdict{.code = NftVerdict::Code::kReturn}}),
+              Rule("look @nowhere", {NftMeta{}, NftLookup{.set = "nowhere"}})});
     const auto done = Reach(nft, state);
     REQUIRE_FALSE(done.has_value());
     CHECK(done.error().kind == ErrorKind::kSystem);
@@ -90,23 +95,28 @@ TEST_CASE("nft: a refusal half-way changes nothing and names the object") {
     AddSet(state, "classes", Type::kMark, Type::kVerdict);
     AddChain(state, "known", {});
     for (std::uint32_t i = 1; i < 100; ++i) {
-      AddElement(state, "classes", NftBytes::Mark(i), NftVerdict{.code = NftVerdict::Code::kGoto, .chain = i == 60 ? "unknown" : "known"});
+      AddElement(state, "classes", NftBytes::Mark(i),
+                 NftVerdict{.code = NftVerdict::Code::kGoto, .chain = i == 60 ? "unknown" : "known"});
     }
     const auto done = Reach(nft, state);
     REQUIRE_FALSE(done.has_value());
-    CHECK_MESSAGE(done.error().message.find("element inet classes " + NftBytes::Mark(60).ToString()) != std::string::npos, done.error().message);
+    CHECK_MESSAGE(done.error().message.find("element inet classes " + NftBytes::Mark(60).ToString()) !=
+                      std::string::npos,
+                  done.error().message);
     CHECK_MESSAGE(done.error().message.find("unknown") != std::string::npos, done.error().message);
   }
   SUBCASE("an element of a set that nobody knows") {
-    const Step step{.object = NftElement{.key = {.set = Name("nowhere"), .first = Ip("10.0.0.1"), .last = Ip("10.0.0.1")}}};
+    const Step step{.object = NftElement{
+                        .key = {.set = Name("nowhere"), .first = Ip("10.0.0.1"), .last = Ip("10.0.0.1")}}};
     const auto done = nft.Commit({&step, 1});
     REQUIRE_FALSE(done.has_value());
     CHECK(done.error().kind == ErrorKind::kInvalid);
     CHECK_MESSAGE(done.error().message.find("nowhere") != std::string::npos, done.error().message);
   }
   SUBCASE("a set that is in use cannot go") {
-    AddChain(state, "steer", {Rule("ip saddr @src4", {NftPayload{.offset_bytes = 12, .length_bytes = 4},
-                                                      NftLookup{.set = "src4", .result = NftLookup::Result::kValue}})});
+    AddChain(state, "steer",
+             {Rule("ip saddr @src4", {NftPayload{.offset_bytes = 12, .length_bytes = 4},
+                                      NftLookup{.set = "src4", .result = NftLookup::Result::kValue}})});
     CheckReaches(nft, state);
     const auto in_use = Observe(nft);
     const Step step{.operation = Operation::kRemove, .object = state.sets.at(Name("src4"))};
@@ -148,17 +158,21 @@ TEST_CASE("nft: a foreign change elsewhere is no drift, and the next commit need
   CHECK(Readable(nft));
   CHECK_FALSE(nft.TakeNotifications().ours);
   CHECK_FALSE(Readable(nft));
-  const Step step{.object = NftElement{.key = {.set = Name("src4"), .first = Ip("10.9.9.9"), .last = Ip("10.9.9.9")}, .value = NftBytes::Mark(1)}};
+  const Step step{
+      .object = NftElement{.key = {.set = Name("src4"), .first = Ip("10.9.9.9"), .last = Ip("10.9.9.9")},
+                           .value = NftBytes::Mark(1)}};
   const auto done = nft.Commit({&step, 1});
   CHECK_MESSAGE(done.has_value(), done.error().message);
 }
 
-TEST_CASE("nft: what somebody does to our table is noticed, makes the next commit stale, and is a difference") {
+TEST_CASE(
+    "nft: what somebody does to our table is noticed, makes the next commit stale, and is a difference") {
   EnterFreshNamespace();
   auto nft = OpenNft();
   Stranger stranger;
   auto state = WithElements(3);
-  AddBaseChain(state, "prerouting", {.priority = -150}, {Rule("accept", {NftVerdict{.code = NftVerdict::Code::kAccept}})});
+  AddBaseChain(state, "prerouting", {.priority = -150},
+               {Rule("accept", {NftVerdict{.code = NftVerdict::Code::kAccept}})});
   AddChain(state, "steer", {});
   CheckReaches(nft, state);
   CHECK_FALSE(nft.TakeNotifications().ours);
@@ -173,7 +187,9 @@ TEST_CASE("nft: what somebody does to our table is noticed, makes the next commi
 
   CHECK(Readable(nft));
   CHECK(nft.TakeNotifications().ours);
-  const Step step{.object = NftElement{.key = {.set = Name("src4"), .first = Ip("10.9.9.9"), .last = Ip("10.9.9.9")}, .value = NftBytes::Mark(1)}};
+  const Step step{
+      .object = NftElement{.key = {.set = Name("src4"), .first = Ip("10.9.9.9"), .last = Ip("10.9.9.9")},
+                           .value = NftBytes::Mark(1)}};
   const auto done = nft.Commit({&step, 1});
   REQUIRE_FALSE(done.has_value());
   CHECK(done.error().kind == ErrorKind::kStale);
@@ -189,9 +205,13 @@ TEST_CASE("nft: 100,000 elements go in with one commit, come back, and one more 
   CheckReaches(nft, state);
   CHECK_FALSE(Readable(nft));  // our own change woke nobody
   const auto start = std::chrono::steady_clock::now();
-  const Step step{.object = NftElement{.key = {.set = Name("src4"), .first = Ip("172.17.0.2"), .last = Ip("172.17.0.2")}, .value = NftBytes::Mark(1)}};
+  const Step step{
+      .object = NftElement{.key = {.set = Name("src4"), .first = Ip("172.17.0.2"), .last = Ip("172.17.0.2")},
+                           .value = NftBytes::Mark(1)}};
   CHECK(nft.Commit({&step, 1}).has_value());
-  MESSAGE("one element into a map of 100,000: " << std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count() << " ms");
+  MESSAGE("one element into a map of 100,000: "
+          << std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()
+          << " ms");
   CheckReaches(nft, State{});
 }
 

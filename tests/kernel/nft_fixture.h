@@ -1,8 +1,9 @@
-// What the nftables tests share: a network namespace of their own, states to commit, and a stranger who changes nftables too.
+// What the nftables tests share: a network namespace of their own, states to commit, and a stranger who
+// changes nftables too.
 #pragma once
 
-#include <doctest/doctest.h>
 #include <arpa/inet.h>  // before linux/netfilter.h, which has the same names
+#include <doctest/doctest.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -26,7 +27,8 @@ namespace egressd::kernel::test {
 
 using namespace egressd::state;
 
-// Moves this thread into a fresh network namespace with `lo` up; the one before it goes away unless something holds it.
+// Moves this thread into a fresh network namespace with `lo` up; the one before it goes away unless something
+// holds it.
 inline void EnterFreshNamespace() {
   REQUIRE(::unshare(CLONE_NEWNET) == 0);
   const Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -70,14 +72,18 @@ inline State WithTable() {
 }
 inline NftBytes Ip(const char* text) { return NftBytes::Of(IpAddress::Parse(text).value()); }
 
-inline void AddSet(State& state, const char* name, NftSet::Type type, NftSet::Type value = NftSet::Type::kNothing) {
+inline void AddSet(State& state, const char* name, NftSet::Type type,
+                   NftSet::Type value = NftSet::Type::kNothing) {
   Put(state.sets, NftSet{.key = Name(name), .type = type, .value = value});
 }
-inline void AddIntervalSet(State& state, const char* name, NftSet::Type type, NftSet::Type value = NftSet::Type::kNothing) {
+inline void AddIntervalSet(State& state, const char* name, NftSet::Type type,
+                           NftSet::Type value = NftSet::Type::kNothing) {
   Put(state.sets, NftSet{.key = Name(name), .type = type, .value = value, .intervals = true});
 }
-inline void AddRange(State& state, const char* set, NftBytes first, NftBytes last, decltype(NftElement::value) value = {}) {
-  Put(state.elements, NftElement{.key = {.set = Name(set), .first = first, .last = last}, .value = std::move(value)});
+inline void AddRange(State& state, const char* set, NftBytes first, NftBytes last,
+                     decltype(NftElement::value) value = {}) {
+  Put(state.elements,
+      NftElement{.key = {.set = Name(set), .first = first, .last = last}, .value = std::move(value)});
 }
 inline void AddElement(State& state, const char* set, NftBytes key, decltype(NftElement::value) value = {}) {
   AddRange(state, set, key, key, std::move(value));
@@ -92,7 +98,8 @@ inline void AddBaseChain(State& state, const char* name, NftHook hook, std::vect
   Put(state.chains, NftChain{.key = Name(name), .hook = hook, .rules = std::move(rules)});
 }
 
-// Somebody else with a netlink socket: writes single messages, each in a batch of its own, without checking any generation.
+// Somebody else with a netlink socket: writes single messages, each in a batch of its own, without checking
+// any generation.
 class Stranger {
  public:
   Stranger() : socket_(mnl_socket_open(NETLINK_NETFILTER)) {
@@ -104,7 +111,8 @@ class Stranger {
   ~Stranger() { mnl_socket_close(socket_); }
 
   void MakeTable(const char* name) {
-    Send(NFT_MSG_NEWTABLE, NLM_F_CREATE, NFPROTO_INET, [&](nlmsghdr* message) { mnl_attr_put_strz(message, NFTA_TABLE_NAME, name); });
+    Send(NFT_MSG_NEWTABLE, NLM_F_CREATE, NFPROTO_INET,
+         [&](nlmsghdr* message) { mnl_attr_put_strz(message, NFTA_TABLE_NAME, name); });
   }
   void SetTableFlags(const char* name, std::uint32_t flags) {
     Send(NFT_MSG_NEWTABLE, 0, NFPROTO_INET, [&](nlmsghdr* message) {
@@ -150,12 +158,14 @@ class Stranger {
     bool found = false;
     alignas(8) std::array<char, 8192> bytes{};
     Header(bytes.data(), NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_DUMP, NFPROTO_INET, 0);
-    REQUIRE(mnl_socket_sendto(socket_, bytes.data(), reinterpret_cast<nlmsghdr*>(bytes.data())->nlmsg_len) > 0);
+    REQUIRE(mnl_socket_sendto(socket_, bytes.data(), reinterpret_cast<nlmsghdr*>(bytes.data())->nlmsg_len) >
+            0);
     for (;;) {
       const auto size = mnl_socket_recvfrom(socket_, bytes.data(), bytes.size());
       REQUIRE(size > 0);
       auto left = static_cast<int>(size);
-      for (auto* message = reinterpret_cast<nlmsghdr*>(bytes.data()); mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+      for (auto* message = reinterpret_cast<nlmsghdr*>(bytes.data()); mnl_nlmsg_ok(message, left);
+           message = mnl_nlmsg_next(message, &left)) {
         if (message->nlmsg_type == NLMSG_DONE) return found;
         if (Attributes::OfMessage(message).Text(NFTA_TABLE_NAME) == name) found = true;
       }
@@ -176,15 +186,18 @@ class Stranger {
   template <typename F>
   void Send(int type, int flags, int family, F&& fill) {
     alignas(8) std::array<char, 4096> bytes{};
-    std::size_t size = Header(bytes.data(), NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
-    auto* message = Header(bytes.data() + size, NFNL_SUBSYS_NFTABLES << 8 | type, flags | NLM_F_ACK, family, 0);
+    std::size_t size =
+        Header(bytes.data(), NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+    auto* message =
+        Header(bytes.data() + size, NFNL_SUBSYS_NFTABLES << 8 | type, flags | NLM_F_ACK, family, 0);
     fill(message);
     size += message->nlmsg_len;
     size += Header(bytes.data() + size, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
     REQUIRE(mnl_socket_sendto(socket_, bytes.data(), size) == static_cast<ssize_t>(size));
     const auto received = mnl_socket_recvfrom(socket_, bytes.data(), bytes.size());
     REQUIRE(received >= static_cast<ssize_t>(NLMSG_HDRLEN + sizeof(nlmsgerr)));
-    const auto* answer = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(reinterpret_cast<const nlmsghdr*>(bytes.data())));
+    const auto* answer =
+        static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(reinterpret_cast<const nlmsghdr*>(bytes.data())));
     REQUIRE(answer->error == 0);
   }
 

@@ -54,8 +54,10 @@ TEST_CASE("nft: maps to marks, addresses and verdicts come back as they were com
   AddSet(state, "snat6", Type::kMark, Type::kIpv6);
   AddElement(state, "snat6", NftBytes::Mark(1), Ip("2001:db8::9"));
   AddSet(state, "classes", Type::kMark, Type::kVerdict);
-  AddElement(state, "classes", NftBytes::Mark(1), NftVerdict{.code = NftVerdict::Code::kGoto, .chain = "class_1"});
-  AddElement(state, "classes", NftBytes::Mark(2), NftVerdict{.code = NftVerdict::Code::kJump, .chain = "class_1"});
+  AddElement(state, "classes", NftBytes::Mark(1),
+             NftVerdict{.code = NftVerdict::Code::kGoto, .chain = "class_1"});
+  AddElement(state, "classes", NftBytes::Mark(2),
+             NftVerdict{.code = NftVerdict::Code::kJump, .chain = "class_1"});
   AddElement(state, "classes", NftBytes::Mark(3), NftVerdict{.code = NftVerdict::Code::kDrop});
   AddElement(state, "classes", NftBytes::Mark(4), NftVerdict{.code = NftVerdict::Code::kAccept});
   AddElement(state, "classes", NftBytes::Mark(5), NftVerdict{.code = NftVerdict::Code::kReturn});
@@ -140,7 +142,8 @@ TEST_CASE("nft: overlapping ranges are refused by name") {
   const auto done = Reach(nft, state);
   REQUIRE_FALSE(done.has_value());
   CHECK(done.error().kind == ErrorKind::kSystem);
-  CHECK_MESSAGE(done.error().message.find("net4 0a010000-0a0100ff") != std::string::npos, done.error().message);
+  CHECK_MESSAGE(done.error().message.find("net4 0a010000-0a0100ff") != std::string::npos,
+                done.error().message);
   CHECK(Observe(nft).tables.empty());
 }
 
@@ -151,15 +154,18 @@ TEST_CASE("nft: base chains of every type and hook come back as they were commit
   AddBaseChain(state, "raw_prerouting", {.point = NftHook::Point::kPrerouting, .priority = -300}, {});
   AddBaseChain(state, "input", {.point = NftHook::Point::kInput, .priority = -10}, {});
   AddBaseChain(state, "forward", {.point = NftHook::Point::kForward, .priority = -150}, {});
-  AddBaseChain(state, "output", {.type = NftHook::Type::kRoute, .point = NftHook::Point::kOutput, .priority = -150}, {});
-  AddBaseChain(state, "nat", {.type = NftHook::Type::kNat, .point = NftHook::Point::kPostrouting, .priority = 90}, {});
+  AddBaseChain(state, "output",
+               {.type = NftHook::Type::kRoute, .point = NftHook::Point::kOutput, .priority = -150}, {});
+  AddBaseChain(state, "nat",
+               {.type = NftHook::Type::kNat, .point = NftHook::Point::kPostrouting, .priority = 90}, {});
   AddBaseChain(state, "leave", {.point = NftHook::Point::kPostrouting, .priority = 300}, {});
   AddChain(state, "dispatch", {});
   Put(state.counters, NftCounter{.key = Name("no_gateway")});
   CheckReaches(nft, state);
 
   SUBCASE("a chain changes its priority") {
-    AddBaseChain(state, "input", {.point = NftHook::Point::kInput, .priority = -11}, {Rule("accept", {NftVerdict{.code = NftVerdict::Code::kAccept}})});
+    AddBaseChain(state, "input", {.point = NftHook::Point::kInput, .priority = -11},
+                 {Rule("accept", {NftVerdict{.code = NftVerdict::Code::kAccept}})});
     CheckReaches(nft, state);
   }
   SUBCASE("everything but the table goes") { CheckReaches(nft, WithTable()); }
@@ -184,46 +190,64 @@ TEST_CASE("nft: rules with every expression are accepted and recognised by their
   AddBaseChain(
       state, "prerouting", {.priority = -150},
       {
-          Rule("iifname egressd0 goto other", {NftMeta{.key = NftMeta::Key::kIifname}, NftCompare{.value = NftBytes::InterfaceName("egressd0")},
-                                               NftVerdict{.code = NftVerdict::Code::kGoto, .chain = "other"}}),
-          Rule("ct direction reply return", {NftCt{.key = NftCt::Key::kDirection}, NftCompare{.value = NftBytes::Byte(1)},
-                                             NftVerdict{.code = NftVerdict::Code::kReturn}}),
+          Rule("iifname egressd0 goto other",
+               {NftMeta{.key = NftMeta::Key::kIifname},
+                NftCompare{.value = NftBytes::InterfaceName("egressd0")},
+                NftVerdict{.code = NftVerdict::Code::kGoto, .chain = "other"}}),
+          Rule("ct direction reply return",
+               {NftCt{.key = NftCt::Key::kDirection}, NftCompare{.value = NftBytes::Byte(1)},
+                NftVerdict{.code = NftVerdict::Code::kReturn}}),
           Rule("ct state invalid,untracked counter drop",
-               {NftCt{.key = NftCt::Key::kState}, NftBitwise{.mask = NftBytes::Mark(kCtStateInvalid | kCtStateUntracked), .xor_ = nothing},
-                NftCompare{.value = nothing, .negate = true}, NftCount{.counter = "seen"}, NftVerdict{.code = NftVerdict::Code::kDrop}}),
-          // nft 1.0.6 cannot list a rule that puts the result of a map straight into another lookup; the mark is loaded once more.
-          Rule("two lookups in one rule: ct mark set ip saddr map @src4, meta mark set ct mark & 0xffff map @nexthop",
+               {NftCt{.key = NftCt::Key::kState},
+                NftBitwise{.mask = NftBytes::Mark(kCtStateInvalid | kCtStateUntracked), .xor_ = nothing},
+                NftCompare{.value = nothing, .negate = true}, NftCount{.counter = "seen"},
+                NftVerdict{.code = NftVerdict::Code::kDrop}}),
+          // nft 1.0.6 cannot list a rule that puts the result of a map straight into another lookup; the mark
+          // is loaded once more.
+          Rule("two lookups in one rule: ct mark set ip saddr map @src4, meta mark set ct mark & 0xffff map "
+               "@nexthop",
                {NftMeta{.key = NftMeta::Key::kNfproto}, NftCompare{.value = NftBytes::Byte(2)},
                 NftPayload{.offset_bytes = 12, .length_bytes = 4},
-                NftLookup{.set = "src4", .result = NftLookup::Result::kValue}, NftCt{.key = NftCt::Key::kMark, .store = true},
-                NftCt{.key = NftCt::Key::kMark}, NftBitwise{.mask = low_half, .xor_ = nothing}, NftLookup{.set = "nexthop", .result = NftLookup::Result::kValue},
-                NftMeta{.store = true}}),
-          Rule("ct mark vmap @classes",
-               {NftCt{.key = NftCt::Key::kMark}, NftLookup{.set = "classes", .result = NftLookup::Result::kVerdict}}),
-          Rule("meta mark set 0xfe000000", {NftImmediate{.value = NftBytes::Mark(0xfe000000)}, NftMeta{.store = true}}),
+                NftLookup{.set = "src4", .result = NftLookup::Result::kValue},
+                NftCt{.key = NftCt::Key::kMark, .store = true}, NftCt{.key = NftCt::Key::kMark},
+                NftBitwise{.mask = low_half, .xor_ = nothing},
+                NftLookup{.set = "nexthop", .result = NftLookup::Result::kValue}, NftMeta{.store = true}}),
+          Rule("ct mark vmap @classes", {NftCt{.key = NftCt::Key::kMark},
+                                         NftLookup{.set = "classes", .result = NftLookup::Result::kVerdict}}),
+          Rule("meta mark set 0xfe000000",
+               {NftImmediate{.value = NftBytes::Mark(0xfe000000)}, NftMeta{.store = true}}),
           Rule("meta l4proto . th dport @ports",
-               {NftMeta{.key = NftMeta::Key::kL4proto}, NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = 2, .length_bytes = 2, .reg = 9},
+               {NftMeta{.key = NftMeta::Key::kL4proto},
+                NftPayload{
+                    .base = NftPayload::Base::kTransport, .offset_bytes = 2, .length_bytes = 2, .reg = 9},
                 NftLookup{.set = "ports"}}),
-          Rule("ct mark . ip saddr not in @sources4", {NftCt{.key = NftCt::Key::kMark}, NftPayload{.offset_bytes = 12, .length_bytes = 4, .reg = 9},
-                                                       NftLookup{.set = "sources4", .negate = true}}),
-          Rule("iifname @devices jump other", {NftMeta{.key = NftMeta::Key::kIifname}, NftLookup{.set = "devices"},
-                                               NftVerdict{.code = NftVerdict::Code::kJump, .chain = "other"}}),
+          Rule("ct mark . ip saddr not in @sources4",
+               {NftCt{.key = NftCt::Key::kMark}, NftPayload{.offset_bytes = 12, .length_bytes = 4, .reg = 9},
+                NftLookup{.set = "sources4", .negate = true}}),
+          Rule("iifname @devices jump other",
+               {NftMeta{.key = NftMeta::Key::kIifname}, NftLookup{.set = "devices"},
+                NftVerdict{.code = NftVerdict::Code::kJump, .chain = "other"}}),
       });
   AddBaseChain(state, "raw", {.priority = -300}, {Rule("notrack", {NftNotrack{}})});
-  AddBaseChain(state, "forward", {.point = NftHook::Point::kForward, .priority = -150},
-               {Rule("tcp flags syn / syn,rst; tcp option maxseg size set 1410",
-                     {NftMeta{.key = NftMeta::Key::kOifname}, NftCompare{.value = NftBytes::InterfaceName("egressd0")},
-                      NftMeta{.key = NftMeta::Key::kL4proto}, NftCompare{.value = NftBytes::Byte(6)},
-                      NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = 13, .length_bytes = 1},
-                      NftBitwise{.mask = NftBytes::Byte(2), .xor_ = NftBytes::Byte(0)}, NftCompare{.value = NftBytes::Byte(0), .negate = true},
-                      NftClampMss{.mss_bytes = 1410}})});
-  AddBaseChain(state, "nat", {.type = NftHook::Type::kNat, .point = NftHook::Point::kPostrouting, .priority = 90},
-               {Rule("snat ip to ct mark map @snat4", {NftMeta{.key = NftMeta::Key::kNfproto}, NftCompare{.value = NftBytes::Byte(2)}, NftCt{.key = NftCt::Key::kMark},
-                                                      NftLookup{.set = "snat4", .result = NftLookup::Result::kValue}, NftSnat{}}),
-                Rule("snat ip6 to ct mark map @snat6", {NftMeta{.key = NftMeta::Key::kNfproto}, NftCompare{.value = NftBytes::Byte(10)}, NftCt{.key = NftCt::Key::kMark},
-                                                       NftLookup{.set = "snat6", .result = NftLookup::Result::kValue},
-                                                       NftSnat{.family = Family::kIpv6}}),
-                Rule("snat ip to 203.0.113.1", {NftImmediate{.value = Ip("203.0.113.1")}, NftSnat{}})});
+  AddBaseChain(
+      state, "forward", {.point = NftHook::Point::kForward, .priority = -150},
+      {Rule("tcp flags syn / syn,rst; tcp option maxseg size set 1410",
+            {NftMeta{.key = NftMeta::Key::kOifname}, NftCompare{.value = NftBytes::InterfaceName("egressd0")},
+             NftMeta{.key = NftMeta::Key::kL4proto}, NftCompare{.value = NftBytes::Byte(6)},
+             NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = 13, .length_bytes = 1},
+             NftBitwise{.mask = NftBytes::Byte(2), .xor_ = NftBytes::Byte(0)},
+             NftCompare{.value = NftBytes::Byte(0), .negate = true}, NftClampMss{.mss_bytes = 1410}})});
+  AddBaseChain(
+      state, "nat", {.type = NftHook::Type::kNat, .point = NftHook::Point::kPostrouting, .priority = 90},
+      {Rule("snat ip to ct mark map @snat4",
+            {NftMeta{.key = NftMeta::Key::kNfproto}, NftCompare{.value = NftBytes::Byte(2)},
+             NftCt{.key = NftCt::Key::kMark}, NftLookup{.set = "snat4", .result = NftLookup::Result::kValue},
+             NftSnat{}}),
+       Rule("snat ip6 to ct mark map @snat6",
+            {NftMeta{.key = NftMeta::Key::kNfproto}, NftCompare{.value = NftBytes::Byte(10)},
+             NftCt{.key = NftCt::Key::kMark}, NftLookup{.set = "snat6", .result = NftLookup::Result::kValue},
+             NftSnat{.family = Family::kIpv6}}),
+       Rule("snat ip to 203.0.113.1", {NftImmediate{.value = Ip("203.0.113.1")}, NftSnat{}})});
   CheckReaches(nft, state);
 
   // What was observed carries the digests, in the order of the rules.

@@ -19,7 +19,6 @@ namespace {
 using plan::Carrier;
 
 IpAddress Ip(std::string_view text) { return IpAddress::Parse(text).value(); }
-Prefix Net(std::string_view text) { return Prefix::Parse(text).value(); }
 
 constexpr std::uint16_t kVxlanPort = 7789;
 constexpr const char* kAlways = "172.31.0.1";
@@ -49,6 +48,7 @@ struct World {
     }
   }
 
+  std::uint8_t Protocol() { return random.Chance(0.5) ? std::uint8_t{IPPROTO_UDP} : std::uint8_t{IPPROTO_TCP}; }
   std::string Letter() { return std::string(1, "abc"[random.Below(3)]); }
   IpAddress Source() { return Ip(std::format("{}{}", random.Chance(0.6) ? "10.0.0." : "2001:db8::", 1 + random.Below(12))); }
   IpAddress Destination(Family family) {
@@ -73,8 +73,7 @@ struct World {
     policy.to = reaches[random.Below(4)];
     if (policy.to == policy::Reach::kListed) policy.destinations = {SomePrefix(), SomePrefix()};
     if (random.Chance(0.3)) policy.except = {SomePrefix()};
-    if (random.Chance(0.3)) policy.ports = {{.protocol = std::uint8_t{random.Chance(0.5) ? IPPROTO_UDP : IPPROTO_TCP}, .first = 10,
-        .last = 20}};
+    if (random.Chance(0.3)) policy.ports = {{.protocol = Protocol(), .first = 10, .last = 20}};
     const policy::Action actions[] = {policy::Action::kSnat, policy::Action::kSnat, policy::Action::kSnat, policy::Action::kDirect,
         policy::Action::kDrop};
     policy.action = actions[random.Below(5)];
@@ -154,10 +153,13 @@ class Router {
 
   kernel::Kernel& kernel() { return *kernel_; }
 
-  // Sends the first packet of a new connection, and behind it one that always comes through.
+  // Sends the first packet of a new connection, and behind it one that always comes through: what was seen of the first.
   std::string Pass(const policy::Flow& flow) {
     const std::uint16_t port = next_port_++;
-    inside_->Send(PacketOf(flow, port), mac_);
+    return Pass(PacketOf(flow, port), flow, port);
+  }
+  std::string Pass(const Octets& first, const policy::Flow& flow, std::uint16_t port) {
+    inside_->Send(first, mac_);
     const policy::Flow last{.source = Ip(kAlways), .destination = Ip("198.51.100.1"), .protocol = IPPROTO_UDP, .port = 9};
     inside_->Send(PacketOf(last, port), mac_);
     std::string seen = "nothing";
@@ -220,6 +222,7 @@ TEST_CASE("what leaves a host is what Select says, for random policies and packe
   Router router;
   constexpr std::uint64_t kSets = 25;
   constexpr int kPackets = 40;
+  std::map<std::string, int> outcomes;
   for (std::uint64_t seed = 100; seed < 100 + kSets; ++seed) {
     World world(seed);
     const policy::Selection selection(world.set, "n1");
@@ -230,7 +233,7 @@ TEST_CASE("what leaves a host is what Select says, for random policies and packe
     for (int i = 0; i < kPackets; ++i) {
       policy::Flow flow{.source = world.Source(), .interface = "br0"};
       flow.destination = world.Destination(flow.source.family());
-      flow.protocol = world.random.Chance(0.5) ? IPPROTO_UDP : IPPROTO_TCP;
+      flow.protocol = world.Protocol();
       flow.port = static_cast<std::uint16_t>(8 + world.random.Below(14));
       const policy::Policy* policy = policy::Select(selection, internal, flow);
       CAPTURE(seed);
@@ -239,9 +242,38 @@ TEST_CASE("what leaves a host is what Select says, for random policies and packe
       CAPTURE(int{flow.protocol});
       CAPTURE(flow.port);
       CAPTURE((policy == nullptr ? std::string("no policy") : policy->name));
-      CHECK(router.Pass(flow) == world.Expected(flow, policy));
+      const std::string seen = router.Pass(flow);
+      CHECK(seen == world.Expected(flow, policy));
+      const bool own = seen == "direct from " + flow.source.ToString();
+      ++outcomes[own ? "untouched" : seen.substr(0, seen.find(' '))];
     }
   }
+  for (const char* outcome : {"untouched", "direct", "tunnel", "nothing"}) {
+    CAPTURE(outcome);
+    CHECK(outcomes[outcome] > 50);  // or the policies above are no test
+  }
+}
+
+TEST_CASE("a packet that connection tracking calls invalid leaves only where no policy selects its source") {
+  const OneProcessor one;
+  Router router;
+  World world(1);
+  world.set.policies = {};
+  world.set.policies["all"] = {.name = "all", .from = {{.cidrs = {Prefix::Containing(Ip("10.0.0.0"), 24)}}}};
+  world.bindings = policy::Bind(world.set, {}).value().bindings;
+  for (const policy::Binding& binding : world.bindings) world.carriers[binding.id] = {.kind = Carrier::Kind::kPeer, .peer = "n2"};
+  const policy::Selection selection(world.set, "n1");
+  const state::Host host = router.kernel().ReadHost().value();
+  REQUIRE(router.kernel().Reconcile(plan::Build(world.Input(selection, host))));
+  for (const auto& [source, expected] : {std::pair{"10.0.0.9", "nothing"}, {"10.9.0.9", "direct from 10.9.0.9"}}) {
+    const policy::Flow flow{.source = Ip(source), .destination = Ip("10.7.0.1"), .protocol = IPPROTO_TCP, .port = 80};
+    constexpr std::uint16_t kPort = 999;
+    Octets packet = PacketOf(flow, kPort);
+    packet.back() ^= 1;  // the checksum is wrong now
+    CHECK(router.Pass(packet, flow, kPort) == expected);
+  }
+  const auto untracked = router.kernel().CounterPackets("untracked");
+  CHECK(untracked == 1);
 }
 
 }  // namespace

@@ -50,7 +50,9 @@ inline Octets TransportOf(const policy::Flow& flow, std::uint16_t source_port) {
     Append16(segment, 0);
     segment.insert(segment.end(), 8, 'x');
   } else {
-    for (const std::uint8_t byte : {0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xff, 0xff, 0, 0, 0, 0}) segment.push_back(byte);
+    // sequence 1, no acknowledgement, five words, SYN, window 65535
+    const Octets rest{0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xff, 0xff, 0, 0, 0, 0};
+    segment.insert(segment.end(), rest.begin(), rest.end());
   }
   Octets pseudo;
   for (const IpAddress* address : {&flow.source, &flow.destination}) pseudo.insert(pseudo.end(), address->bytes().begin(),
@@ -71,8 +73,9 @@ inline Octets PacketOf(const policy::Flow& flow, std::uint16_t source_port) {
   if (flow.source.family() == Family::kIpv4) {
     packet = {0x45, 0};
     Append16(packet, static_cast<std::uint32_t>(20 + segment.size()));
-    for (const std::uint8_t byte : {0, 0, 0x40, 0, 64}) packet.push_back(byte);
-    packet.push_back(flow.protocol);
+    // not to be fragmented, 64 hops
+    const Octets rest{0, 0, 0x40, 0, 64, flow.protocol};
+    packet.insert(packet.end(), rest.begin(), rest.end());
     Append16(packet, 0);
     for (const IpAddress* address : {&flow.source, &flow.destination}) packet.insert(packet.end(), address->bytes().begin(),
         address->bytes().end());

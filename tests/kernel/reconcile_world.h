@@ -28,7 +28,8 @@ inline void PutNftables(state::State& state) {
   Put(state.counters, NftCounter{.key = {inet, "no_gateway"}});
   Put(state.sets, NftSet{.key = {inet, "nexthop"}, .type = NftSet::Type::kMark, .value = NftSet::Type::kMark});
   for (std::uint32_t id = 1; id <= 3; ++id) {
-    Put(state.elements, NftElement{.key = {{inet, "nexthop"}, NftBytes::Mark(id), NftBytes::Mark(id)}, .value = NftBytes::Mark(1u << 24 | id)});
+    const NftBytes key = NftBytes::Mark(id);
+    Put(state.elements, NftElement{.key = {{inet, "nexthop"}, key, key}, .value = NftBytes::Mark(1u << 24 | id)});
   }
   const NftRule steer = Seal({.text = "meta mark set ct mark map @nexthop return",
                               .expressions = {NftCt{.key = NftCt::Key::kMark},

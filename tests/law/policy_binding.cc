@@ -20,7 +20,8 @@ PolicySet ArbitraryBindable() {
                         .ipv4 = {AddressRange::Parse("203.0.113.0-203.0.113.31").value()},
                         .ipv6 = {AddressRange::Parse("2001:db8:1::-2001:db8:1::1f").value()},
                         .pair = true};
-  set.pools["plain"] = {.name = "plain", .ipv4 = {AddressRange::Parse("198.51.100.0/26").value()}, .ipv6 = {AddressRange::Parse("2001:db8:2::/64").value()}};
+  set.pools["plain"] = {
+      .name = "plain", .ipv4 = {AddressRange::Parse("198.51.100.0/26").value()}, .ipv6 = {AddressRange::Parse("2001:db8:2::/64").value()}};
   if (Chance(30)) set.pools["pairs"].exclude = {AddressRange::Parse("203.0.113.3").value(), AddressRange::Parse("2001:db8:1::9").value()};
   if (Chance(30)) set.pools["plain"].exclude = {AddressRange::Parse("198.51.100.0-198.51.100.7").value()};
   set.gateways["edge"] = {.name = "edge", .is_default = true, .pools = {"pairs"}};

@@ -1,7 +1,11 @@
 // Random policy sets for the laws, small enough that things meet: few labels, few networks, few devices.
 #pragma once
 
+// RapidCheck still uses std::aligned_storage, which C++23 deprecates; clang says so even for system headers' templates.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 #include <rapidcheck.h>
+#pragma GCC diagnostic pop
 
 #include <string>
 #include <vector>

@@ -47,8 +47,8 @@ class Selection {
 
   const PolicySet& set() const;
 
-  // Workloads that providers report, beside those in the policy set; `source` names the provider and file, e.g. "workloads.d/erp.yaml".
-  // Replaces everything that this source said before. Returns the addresses whose class changed, in order.
+  // Workloads that providers report, beside those in the policy set; `source` (not empty) names the provider and file, e.g.
+  // "workloads.d/erp.yaml". Replaces everything that this source said before. Returns the addresses whose class changed, in order.
   std::vector<IpAddress> SetWorkloads(const std::string& source, std::vector<Workload> workloads);
 
   // Everything known, from the policy set and the providers, in order of name.

@@ -78,7 +78,8 @@ TEST_CASE("chains are read from the kernel's bytes, base chains with their hook"
   const auto base = DecodeChain(Captured(kChainOutput).message());
   REQUIRE(base.has_value());
   CHECK(base->accepts);
-  CHECK(base->chain == NftChain{.key = {.name = "output"}, .hook = NftHook{.point = NftHook::Point::kOutput, .priority = -150}});
+  CHECK(base->chain == NftChain{.key = {.name = "output"},
+                                .hook = NftHook{.point = NftHook::Point::kOutput, .priority = -150}});
 }
 
 TEST_CASE("a rule is read as the digest in its comment") {
@@ -92,7 +93,8 @@ TEST_CASE("a rule is read as the digest in its comment") {
 TEST_CASE("ranges are put together from their two ends, the last one without an end") {
   const auto elements = Elements(kNet4Set, kElementsNet4);
   REQUIRE(elements.size() == 2);
-  CHECK(elements.at({.set = kNet4, .first = Ip("10.0.0.0"), .last = Ip("10.0.0.255")}).value == decltype(NftElement::value)(NftBytes::Mark(7)));
+  CHECK(elements.at({.set = kNet4, .first = Ip("10.0.0.0"), .last = Ip("10.0.0.255")}).value ==
+        decltype(NftElement::value)(NftBytes::Mark(7)));
   CHECK(elements.at({.set = kNet4, .first = Ip("255.255.255.254"), .last = Ip("255.255.255.255")}).value ==
         decltype(NftElement::value)(NftBytes::Mark(8)));
 }
@@ -100,9 +102,10 @@ TEST_CASE("ranges are put together from their two ends, the last one without an 
 TEST_CASE("ranges of concatenations are read with both keys") {
   const auto elements = Elements(kPortsSet, kElementsPorts);
   REQUIRE(elements.size() == 1);
-  CHECK(elements.begin()->first == NftElement::Key{.set = kPorts,
-                                                   .first = NftBytes::Concat({NftBytes::Byte(6), NftBytes::Port(80)}),
-                                                   .last = NftBytes::Concat({NftBytes::Byte(6), NftBytes::Port(90)})});
+  CHECK(elements.begin()->first ==
+        NftElement::Key{.set = kPorts,
+                        .first = NftBytes::Concat({NftBytes::Byte(6), NftBytes::Port(80)}),
+                        .last = NftBytes::Concat({NftBytes::Byte(6), NftBytes::Port(90)})});
 }
 
 TEST_CASE("verdicts are read with their chain") {

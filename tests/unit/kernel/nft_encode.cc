@@ -21,7 +21,9 @@ const NftTable kTable{.key = {.name = "egressd"}};
 const NftSet kSource{.key = Name("src4"), .type = Type::kIpv4, .value = Type::kMark};
 
 Step Element(Operation operation, std::uint32_t address) {
-  return {.operation = operation, .object = NftElement{.key = {.set = kSource.key, .first = Ip(address), .last = Ip(address)}, .value = NftBytes::Mark(1)}};
+  return {.operation = operation,
+          .object = NftElement{.key = {.set = kSource.key, .first = Ip(address), .last = Ip(address)},
+                               .value = NftBytes::Mark(1)}};
 }
 
 std::vector<const nlmsghdr*> Messages(std::span<const std::uint8_t> datagram) {
@@ -39,7 +41,8 @@ std::vector<int> Types(std::span<const std::uint8_t> datagram) {
 }  // namespace
 
 TEST_CASE("what goes comes before what comes, and each in the order that the kernel accepts") {
-  const NftChain chain{.key = Name("steer"), .rules = {Seal({.text = "return", .expressions = {NftVerdict{}}})}};
+  const NftChain chain{.key = Name("steer"),
+                       .rules = {Seal({.text = "return", .expressions = {NftVerdict{}}})}};
   const std::vector<Step> steps{
       {.operation = Operation::kCreate, .object = kTable},
       {.operation = Operation::kRemove, .object = NftCounter{.key = Name("old")}},
@@ -54,8 +57,10 @@ TEST_CASE("what goes comes before what comes, and each in the order that the ker
                  .chains = {{Name("steer"), std::nullopt}, {Name("old"), std::nullopt}}};
   NftBatch batch(100, 7);
   REQUIRE(Encode(steps, known, batch).has_value());
-  CHECK(Types(batch.Finish()) == std::vector<int>{NFNL_MSG_BATCH_BEGIN, NFT_MSG_DELRULE, NFT_MSG_DELRULE, NFT_MSG_DELSET, NFT_MSG_DELSET, NFT_MSG_DELCHAIN,
-                                                  NFT_MSG_DELOBJ, NFT_MSG_NEWTABLE, NFT_MSG_NEWOBJ, NFT_MSG_NEWSET, NFT_MSG_NEWCHAIN, NFT_MSG_NEWSETELEM,
+  CHECK(Types(batch.Finish()) == std::vector<int>{NFNL_MSG_BATCH_BEGIN, NFT_MSG_DELRULE, NFT_MSG_DELRULE,
+                                                  NFT_MSG_DELSET, NFT_MSG_DELSET, NFT_MSG_DELCHAIN,
+                                                  NFT_MSG_DELOBJ, NFT_MSG_NEWTABLE, NFT_MSG_NEWOBJ,
+                                                  NFT_MSG_NEWSET, NFT_MSG_NEWCHAIN, NFT_MSG_NEWSETELEM,
                                                   NFT_MSG_NEWRULE, NFNL_MSG_BATCH_END});
   CHECK(known.sets.size() == 1);
   CHECK(known.chains.size() == 1);
@@ -69,7 +74,8 @@ TEST_CASE("a table that goes takes everything along in one message") {
   NftKnown known{.sets = {{Name("src4"), kSource}}, .chains = {{Name("steer"), std::nullopt}}};
   NftBatch batch(1, 7);
   REQUIRE(Encode(steps, known, batch).has_value());
-  CHECK(Types(batch.Finish()) == std::vector<int>{NFNL_MSG_BATCH_BEGIN, NFT_MSG_DELTABLE, NFNL_MSG_BATCH_END});
+  CHECK(Types(batch.Finish()) ==
+        std::vector<int>{NFNL_MSG_BATCH_BEGIN, NFT_MSG_DELTABLE, NFNL_MSG_BATCH_END});
   CHECK(known.sets.empty());
   CHECK(known.chains.empty());
 }
@@ -98,15 +104,16 @@ TEST_CASE("many elements share messages of less than 64 KiB, and every byte know
     const auto list = Attributes::OfMessage(messages[i]).Nested(NFTA_SET_ELEM_LIST_ELEMENTS);
     auto rest = list.bytes();
     while (const auto element = NextAttribute(rest)) {
-      const auto offset = static_cast<std::uint32_t>(element->start - reinterpret_cast<const std::uint8_t*>(messages[i]));
+      const auto offset =
+          static_cast<std::uint32_t>(element->start - reinterpret_cast<const std::uint8_t*>(messages[i]));
       const auto origin = batch.Find(messages[i]->nlmsg_seq, offset);
       REQUIRE(origin.has_value());
       REQUIRE(origin->step == &steps[next++]);
     }
   }
   CHECK(next == steps.size());
-  CHECK_FALSE(batch.Find(10, 0).has_value());                                                       // the frame
-  CHECK_FALSE(batch.Find(static_cast<std::uint32_t>(10 + messages.size() - 1), 0).has_value());     // its end
+  CHECK_FALSE(batch.Find(10, 0).has_value());                                                    // the frame
+  CHECK_FALSE(batch.Find(static_cast<std::uint32_t>(10 + messages.size() - 1), 0).has_value());  // its end
   CHECK_FALSE(batch.Find(9, 0).has_value());
   CHECK_FALSE(batch.Find(5000, 0).has_value());
 }
@@ -126,14 +133,16 @@ TEST_CASE("an element that does not fit its set is refused before anything is se
   CHECK(done.error().kind == ErrorKind::kInvalid);
 }
 
-TEST_CASE("a range is encoded with the value behind its last one as end, and without one where there is none") {
+TEST_CASE(
+    "a range is encoded with the value behind its last one as end, and without one where there is none") {
   const NftSet set{.key = Name("net4"), .type = Type::kIpv4, .intervals = true};
   for (const auto& [last, count] : {std::pair{0xfffffffeu, 2}, std::pair{0xffffffffu, 1}}) {
     const Step step{.object = NftElement{.key = {.set = set.key, .first = Ip(0x0a000000), .last = Ip(last)}}};
     NftKnown known{.sets = {{set.key, set}}};
     NftBatch batch(1, 7);
     REQUIRE(Encode({&step, 1}, known, batch).has_value());
-    auto rest = Attributes::OfMessage(Messages(batch.Finish())[1]).Nested(NFTA_SET_ELEM_LIST_ELEMENTS).bytes();
+    auto rest =
+        Attributes::OfMessage(Messages(batch.Finish())[1]).Nested(NFTA_SET_ELEM_LIST_ELEMENTS).bytes();
     int found = 0;
     while (NextAttribute(rest)) ++found;
     CHECK(found == count);

@@ -48,7 +48,8 @@ TEST_CASE("auto takes unused addresses in the order of the pool, one of each fam
 
 TEST_CASE("auto leaves alone what other policies ask for") {
   CHECK(Bound(MustBind(With({Choosing("a", kAuto), Choosing("b", Address("203.0.113.10")), Choosing("c", kDefault)}))) ==
-        Texts{"1 a edge 203.0.113.11", "2 a edge 2001:db8:1::11", "3 b edge 203.0.113.10", "4 c edge 203.0.113.10", "5 c edge 2001:db8:1::10"});
+        Texts{"1 a edge 203.0.113.11", "2 a edge 2001:db8:1::11", "3 b edge 203.0.113.10", "4 c edge 203.0.113.10",
+              "5 c edge 2001:db8:1::10"});
 }
 
 TEST_CASE("a given address binds only its family") {
@@ -120,7 +121,8 @@ TEST_CASE("ids wrap around the end and skip those in use") {
   const Bindings first = MustBind(With({Choosing("a", Address("203.0.113.12"))}));
   Bindings late = first;
   late.cursor = EgressId{65533};
-  const auto bound = Bound(MustBind(With({Choosing("a", Address("203.0.113.12")), Choosing("b", kNode), Choosing("c", Address("203.0.113.13"))}), late));
+  const auto bound =
+      Bound(MustBind(With({Choosing("a", Address("203.0.113.12")), Choosing("b", kNode), Choosing("c", Address("203.0.113.13"))}), late));
   CHECK(bound == Texts{"1 a edge 203.0.113.12", "2 b edge node-ipv6", "3 c edge 203.0.113.13", "65534 b edge node-ipv4"});
 }
 
@@ -130,8 +132,8 @@ TEST_CASE("ids that cannot be right are not taken over") {
                      {.id = EgressId{65535}, .policy = "b", .gateway = "edge", .egress_ip = A("203.0.113.13")},
                      {.id = EgressId{7}, .policy = "c", .gateway = "edge", .egress_ip = A("203.0.113.13")},
                      {.id = EgressId{7}, .policy = "d", .gateway = "edge", .egress_ip = A("203.0.113.13")}};
-  const PolicySet set = With({Choosing("a", Address("203.0.113.12")), Choosing("b", Address("203.0.113.13")), Choosing("c", Address("203.0.113.13")),
-                              Choosing("d", Address("203.0.113.13"))});
+  const PolicySet set = With({Choosing("a", Address("203.0.113.12")), Choosing("b", Address("203.0.113.13")),
+                              Choosing("c", Address("203.0.113.13")), Choosing("d", Address("203.0.113.13"))});
   CHECK(Bound(MustBind(set, broken)) ==
         Texts{"1 a edge 203.0.113.12", "2 b edge 203.0.113.13", "3 d edge 203.0.113.13", "7 c edge 203.0.113.13"});
 }
@@ -158,12 +160,14 @@ TEST_CASE("several pools fill each other up") {
   set.pools["public"] = {.name = "public", .ipv4 = {R("203.0.113.10")}};
   Add(set, Pool{.name = "more", .ipv4 = {R("198.51.100.1")}, .ipv6 = {R("2001:db8:2::/64")}});
   set.gateways["edge"].pools = {"public", "more"};
-  CHECK(Bound(MustBind(set)) ==
-        Texts{"1 a edge 203.0.113.10", "2 a edge 2001:db8:2::", "3 b edge 198.51.100.1", "4 b edge 2001:db8:2::1"});
+  CHECK(Bound(MustBind(set)) == Texts{"1 a edge 203.0.113.10", "2 a edge 2001:db8:2::", "3 b edge 198.51.100.1", "4 b edge 2001:db8:2::1"});
 }
 
 TEST_CASE("the addresses of a pool come in the order in which it lists them, without the excluded ones") {
-  const Pool pool{.name = "p", .ipv4 = {R("203.0.113.50"), R("203.0.113.10-203.0.113.13")}, .ipv6 = {R("2001:db8::/32")}, .exclude = {R("203.0.113.11-203.0.113.12")}};
+  const Pool pool{.name = "p",
+                  .ipv4 = {R("203.0.113.50"), R("203.0.113.10-203.0.113.13")},
+                  .ipv6 = {R("2001:db8::/32")},
+                  .exclude = {R("203.0.113.11-203.0.113.12")}};
   CHECK(AddressesOf(pool, Family::kIpv4, 99) == std::vector{A("203.0.113.50"), A("203.0.113.10"), A("203.0.113.13")});
   CHECK(AddressesOf(pool, Family::kIpv4, 2) == std::vector{A("203.0.113.50"), A("203.0.113.10")});
   CHECK(AddressesOf(pool, Family::kIpv6, 2) == std::vector{A("2001:db8::"), A("2001:db8::1")});

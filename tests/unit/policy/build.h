@@ -43,7 +43,9 @@ inline std::vector<std::string> Seen(const std::vector<Finding>& findings) {
   for (const Finding& finding : findings) seen.push_back(finding.path.empty() ? finding.code : finding.code + " " + finding.path);
   return seen;
 }
-inline std::vector<std::string> Seen(const PolicySet& set, const Surroundings& surroundings = {}) { return Seen(Validate(set, surroundings)); }
+inline std::vector<std::string> Seen(const PolicySet& set, const Surroundings& surroundings = {}) {
+  return Seen(Validate(set, surroundings));
+}
 
 using Texts = std::vector<std::string>;
 

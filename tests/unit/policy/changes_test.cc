@@ -18,7 +18,8 @@ Texts Told(const PolicySet& before, const PolicySet& after) {
 }  // namespace
 
 TEST_CASE("nothing changed: everything is listed as unchanged") {
-  CHECK(Told(Sound(), Sound()) == Texts{"unchanged gateway/edge", "unchanged policy/mailer", "unchanged pool/public", "unchanged workload/mail"});
+  CHECK(Told(Sound(), Sound()) ==
+        Texts{"unchanged gateway/edge", "unchanged policy/mailer", "unchanged pool/public", "unchanged workload/mail"});
 }
 
 TEST_CASE("a first set is all created, an empty one all removed") {
@@ -30,7 +31,8 @@ TEST_CASE("a change tells each attribute as it was and is") {
   PolicySet after = Sound();
   after.policies["mailer"].priority = 10;
   after.policies["mailer"].description = "mail";
-  after.policies["mailer"].from = {Labelled("app", "exim"), {.namespace_ = "shop", .name = "web-*", .cidrs = {P("10.0.0.0/8")}, .interface = "br0"}};
+  after.policies["mailer"].from = {Labelled("app", "exim"),
+                                   {.namespace_ = "shop", .name = "web-*", .cidrs = {P("10.0.0.0/8")}, .interface = "br0"}};
   after.policies["mailer"].ports = {{6, 25, 25}, {17, 8000, 8100}};
   after.policies["mailer"].egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("203.0.113.10"), .ipv6 = A("2001:db8:1::10")};
   after.pools["public"].pair = true;
@@ -41,7 +43,8 @@ TEST_CASE("a change tells each attribute as it was and is") {
                                       "  description: \"\" -> mail", "  egress_ip: auto -> 203.0.113.10, 2001:db8:1::10",
                                       "  from: app=postfix -> [app=exim, namespace=shop,name=web-*,cidr=10.0.0.0/8,interface=br0]",
                                       "  ports: any -> [tcp/25, udp/8000-8100]", "  priority: 1000 -> 10", "changed pool/public",
-                                      "  pair: false -> true", "changed workload/mail", "  addresses: 10.1.7.20 -> [10.1.7.20, 10.1.7.21]"});
+                                      "  pair: false -> true", "changed workload/mail",
+                                      "  addresses: 10.1.7.20 -> [10.1.7.20, 10.1.7.21]"});
 }
 
 TEST_CASE("whatever differs is told: no attribute of a policy is forgotten") {
@@ -54,7 +57,9 @@ TEST_CASE("whatever differs is told: no attribute of a policy is forgotten") {
       [](Policy& policy) { policy.to = Reach::kAny; },
       [](Policy& policy) { policy.to = Reach::kListed, policy.destinations = {std::string("x")}; },
       [](Policy& policy) { policy.except = {P("192.0.2.0/24")}; },
-      [](Policy& policy) { policy.ports = {{132, 1, 1}}; },
+      [](Policy& policy) {
+        policy.ports = {{132, 1, 1}};
+      },
       [](Policy& policy) { policy.action = Action::kDrop; },
       [](Policy& policy) { policy.gateway = "x"; },
       [](Policy& policy) { policy.egress_ip.kind = EgressIpChoice::Kind::kNode; },
@@ -76,8 +81,9 @@ TEST_CASE("effects tell what happens to egress addresses") {
                                     {EgressId{3}, "c", "core", Family::kIpv4, A("203.0.113.12")},
                                     {EgressId{4}, "d", "edge", Family::kIpv4, A("203.0.113.13")},
                                     {EgressId{6}, "e", "edge", Family::kIpv6, A("2001:db8:1::10")}}};
-  CHECK(Effects(before, after) == Texts{"egress IP 203.0.113.11: policy b, no longer", "egress IP 203.0.113.12: policy c, gateway core, was edge",
-                                        "egress IP 203.0.113.13: policy d, new", "egress IP 2001:db8:1::10: policy e, was of the node (ipv6)"});
+  CHECK(Effects(before, after) == Texts{"egress IP 203.0.113.11: policy b, no longer",
+                                        "egress IP 203.0.113.12: policy c, gateway core, was edge", "egress IP 203.0.113.13: policy d, new",
+                                        "egress IP 2001:db8:1::10: policy e, was of the node (ipv6)"});
   CHECK(Effects(after, after) == Texts{});
 }
 

@@ -1,5 +1,4 @@
 #include "egressd/policy/selection.h"
-
 #include "unit/policy/build.h"
 
 namespace egressd::policy {

@@ -28,7 +28,8 @@ TEST_CASE("W301: two policies of equal priority with the same label overlap") {
 }
 
 TEST_CASE("different priorities do not overlap") {
-  CHECK(Seen(Both({.priority = 1, .from = {Labelled("app", "web")}}, {.from = {{.labels = {Is("app", "web"), Is("tier", "a")}}}})) == Texts{});
+  CHECK(Seen(Both({.priority = 1, .from = {Labelled("app", "web")}}, {.from = {{.labels = {Is("app", "web"), Is("tier", "a")}}}})) ==
+        Texts{});
 }
 
 TEST_CASE("different values of a label do not overlap") {
@@ -106,7 +107,8 @@ TEST_CASE("W302 replaces W301 when both would say the same") {
 }
 
 TEST_CASE("an earlier policy for certain ports leaves something to decide") {
-  CHECK(Seen(Both({.priority = 10, .from = {Labelled("app", "web")}, .ports = {{6, 25, 25}}}, {.from = {Labelled("app", "web")}})) == Texts{});
+  CHECK(Seen(Both({.priority = 10, .from = {Labelled("app", "web")}, .ports = {{6, 25, 25}}}, {.from = {Labelled("app", "web")}})) ==
+        Texts{});
   CHECK(Seen(Both({.priority = 10, .from = {Labelled("app", "web")}, .to = Reach::kAny}, {.from = {Labelled("app", "web")}})) ==
         Texts{"W302 policies.second"});
 }

@@ -1,5 +1,4 @@
 #include "egressd/policy/selection.h"
-
 #include "unit/policy/build.h"
 
 namespace egressd::policy {
@@ -29,17 +28,20 @@ TEST_CASE("requirements are read as kubectl reads them") {
 }
 
 TEST_CASE("what is no requirement is refused") {
-  for (const char* text : {"", " ", ",", "a,", "=b", "!", "a in", "a in ()", "in (a)", "a b", "a in (b", "a=b=c", "a=(b)", "a notin b", "a>1"}) {
+  for (const char* text :
+       {"", " ", ",", "a,", "=b", "!", "a in", "a in ()", "in (a)", "a b", "a in (b", "a=b=c", "a=(b)", "a notin b", "a>1"}) {
     CHECK_MESSAGE(!ParseRequirements(text).has_value(), text);
   }
 }
 
 TEST_CASE("requirements hold as Kubernetes defines them") {
   const Labels labels{{"app", "web"}, {"tier", ""}};
-  for (const char* text : {"app=web", "app in (db,web)", "app", "tier", "tier=", "!zone", "zone!=a", "zone notin (a,b)", "app!=db", "app=web,!zone"}) {
+  for (const char* text :
+       {"app=web", "app in (db,web)", "app", "tier", "tier=", "!zone", "zone!=a", "zone notin (a,b)", "app!=db", "app=web,!zone"}) {
     CHECK_MESSAGE(Holds(text, labels), text);
   }
-  for (const char* text : {"app=db", "app in (db,wep)", "zone", "zone=a", "zone in (a)", "!app", "app!=web", "app notin (web,db)", "app=web,zone"}) {
+  for (const char* text :
+       {"app=db", "app in (db,wep)", "zone", "zone=a", "zone in (a)", "!app", "app!=web", "app notin (web,db)", "app=web,zone"}) {
     CHECK_MESSAGE(!Holds(text, labels), text);
   }
 }
@@ -54,8 +56,12 @@ TEST_CASE("a node is selected by its name or by all required labels") {
 }
 
 TEST_CASE("globs match as in the shell") {
-  const auto Yes = [](const char* pattern, const char* text) { CHECK_MESSAGE(GlobMatches(pattern, text), pattern << " should match " << text); };
-  const auto No = [](const char* pattern, const char* text) { CHECK_MESSAGE(!GlobMatches(pattern, text), pattern << " should not match " << text); };
+  const auto Yes = [](const char* pattern, const char* text) {
+    CHECK_MESSAGE(GlobMatches(pattern, text), pattern << " should match " << text);
+  };
+  const auto No = [](const char* pattern, const char* text) {
+    CHECK_MESSAGE(!GlobMatches(pattern, text), pattern << " should not match " << text);
+  };
   Yes("*", "");
   Yes("", "");
   No("", "a");

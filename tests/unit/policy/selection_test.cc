@@ -83,8 +83,8 @@ TEST_CASE("networks are cut into disjoint ranges, and neighbours of the same cla
 
 TEST_CASE("all without a namespace is every source of both families") {
   PolicySet set = Policies({{.name = "a", .from = {{.all = true}}}, {.name = "b", .from = {{.cidrs = {P("255.255.255.255/32")}}}}});
-  CHECK(Networks(Selection(set, "n1")) == Texts{"0.0.0.0-255.255.255.254: a", "255.255.255.255: a, b",
-                                                "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff: a"});
+  CHECK(Networks(Selection(set, "n1")) ==
+        Texts{"0.0.0.0-255.255.255.254: a", "255.255.255.255: a, b", "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff: a"});
 }
 
 TEST_CASE("the class of an exact address includes networks and devices") {
@@ -141,7 +141,8 @@ TEST_CASE("a provider's workloads come, change and go, and only what changed is 
   PolicySet set = Policies({{.name = "a", .from = {Labelled("app", "web")}}, {.name = "b", .from = {Labelled("tier", "x")}}});
   Selection selection(set, "n1");
   const auto Web = [](const char* name, const char* address) { return At(name, address, {{"app", "web"}}); };
-  CHECK(Strings(selection.SetWorkloads("f", {Web("w2", "10.0.0.2"), Web("w1", "10.0.0.1"), At("w3", "10.0.0.3")})) == Texts{"10.0.0.1", "10.0.0.2"});
+  CHECK(Strings(selection.SetWorkloads("f", {Web("w2", "10.0.0.2"), Web("w1", "10.0.0.1"), At("w3", "10.0.0.3")})) ==
+        Texts{"10.0.0.1", "10.0.0.2"});
   const SourceClass* before = selection.exact().at(A("10.0.0.1"));
   CHECK(Strings(selection.SetWorkloads("f", {Web("w1", "10.0.0.1"), At("w2", "10.0.0.2", {{"tier", "x"}}), At("w3", "10.0.0.4")})) ==
         Texts{"10.0.0.2"});

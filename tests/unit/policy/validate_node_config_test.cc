@@ -13,7 +13,9 @@ Texts After(const Change& change, const Surroundings& surroundings = {}) {
 
 }  // namespace
 
-TEST_CASE("the defaults of the node file have no finding") { CHECK(After([](NodeConfig&) {}) == Texts{}); }
+TEST_CASE("the defaults of the node file have no finding") {
+  CHECK(After([](NodeConfig&) {}) == Texts{});
+}
 
 TEST_CASE("E101: names of node and cluster") {
   CHECK(After([](NodeConfig& config) {
@@ -132,7 +134,9 @@ TEST_CASE("E218: the tunnel network is none that this node has a route to") {
 }
 
 TEST_CASE("W307: a node to join is listed once") {
-  CHECK(After([](NodeConfig& config) { config.cluster.join = {{A("192.0.2.1"), 7947}, {A("192.0.2.1"), 7947}}; }) == Texts{"W307 cluster.join[1]"});
+  CHECK(After([](NodeConfig& config) {
+          config.cluster.join = {{A("192.0.2.1"), 7947}, {A("192.0.2.1"), 7947}};
+        }) == Texts{"W307 cluster.join[1]"});
 }
 
 }  // namespace egressd::policy

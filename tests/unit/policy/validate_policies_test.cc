@@ -28,8 +28,9 @@ TEST_CASE("E104: priority 0 does not exist") {
 }
 
 TEST_CASE("E105: ports have a protocol with ports and go upwards from 1") {
-  CHECK(After([](Policy& policy) { policy.ports = {{.protocol = 6, .first = 25, .last = 25}, {.protocol = 1, .first = 1, .last = 2}}; }) ==
-        Texts{"E105 policies.mailer.ports[1]"});
+  CHECK(After([](Policy& policy) {
+          policy.ports = {{.protocol = 6, .first = 25, .last = 25}, {.protocol = 1, .first = 1, .last = 2}};
+        }) == Texts{"E105 policies.mailer.ports[1]"});
   CHECK(After([](Policy& policy) { policy.ports = {{.protocol = 17, .first = 0, .last = 9}}; }) == Texts{"E105 policies.mailer.ports[0]"});
   CHECK(After([](Policy& policy) { policy.ports = {{.protocol = 17, .first = 10, .last = 9}}; }) == Texts{"E105 policies.mailer.ports[0]"});
 }
@@ -68,7 +69,8 @@ TEST_CASE("E109: a glob is complete") {
 
 TEST_CASE("E110: a selector's interface is a device name") {
   for (const char* name : {"", "a name", "sixteen-letters-", "a/b", "a:b", ".."}) {
-    CHECK_MESSAGE(After([&](Policy& policy) { policy.from = {{.interface = name}}; }) == Texts{"E110 policies.mailer.from[0].interface"}, name);
+    CHECK_MESSAGE(After([&](Policy& policy) { policy.from = {{.interface = name}}; }) == Texts{"E110 policies.mailer.from[0].interface"},
+                  name);
   }
   CHECK(After([](Policy& policy) { policy.from = {{.interface = "br-1234.100"}}; }) == Texts{});
 }
@@ -134,9 +136,8 @@ TEST_CASE("E212 says which pool would have the address") {
 }
 
 TEST_CASE("E103: an egress IP stands under its family") {
-  CHECK(After([](Policy& policy) {
-          policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("2001:db8:1::10")};
-        }) == Texts{"E103 policies.mailer.egress_ip.ipv4"});
+  CHECK(After([](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("2001:db8:1::10")}; }) ==
+        Texts{"E103 policies.mailer.egress_ip.ipv4"});
 }
 
 TEST_CASE("E211: with a pool of pairs, a policy's two addresses are a pair") {
@@ -171,9 +172,8 @@ TEST_CASE("E219: a namespace restricts nothing when no selector speaks of worklo
 }
 
 TEST_CASE("E220: the node's own address and a given one exclude each other") {
-  CHECK(After([](Policy& policy) {
-          policy.egress_ip = {.kind = EgressIpChoice::Kind::kNode, .ipv4 = A("203.0.113.10")};
-        }) == Texts{"E220 policies.mailer.egress_ip"});
+  CHECK(After([](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kNode, .ipv4 = A("203.0.113.10")}; }) ==
+        Texts{"E220 policies.mailer.egress_ip"});
 }
 
 TEST_CASE("E224: policy and selector do not name different namespaces") {

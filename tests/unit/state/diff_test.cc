@@ -1,0 +1,104 @@
+#include <doctest/doctest.h>
+
+#include "egressd/state/state.h"
+#include "egressd/state/transaction.h"
+
+namespace egressd::state {
+namespace {
+
+IpAddress Ip(const std::string& text) { return IpAddress::Parse(text).value(); }
+const NftName kMap{.name = "nexthop"};
+
+State Small() {
+  State state;
+  Put(state.links, Link{.key = {"egressd0"}, .vni = 100});
+  Put(state.routes, Route{.key = {26001, Prefix::Parse("0.0.0.0/0").value()}, .device = "egressd0", .next_hop = Ip("198.19.0.2")});
+  Put(state.tables, NftTable{.key = {.name = "egressd"}});
+  Put(state.sets, NftSet{.key = kMap, .type = NftSet::Type::kMark, .value = NftSet::Type::kMark});
+  for (std::uint32_t id = 1; id <= 2; ++id) {
+    Put(state.elements, NftElement{.key = {kMap, NftBytes::Mark(id), NftBytes::Mark(id)}, .value = NftBytes::Mark(id << 24)});
+  }
+  Put(state.egress_addresses, EgressAddress{.key = {"eth0", Ip("203.0.113.10")}});
+  return state;
+}
+
+}  // namespace
+
+TEST_CASE("from nothing, everything is built, cut over and taken in that order") {
+  const Transaction transaction = Diff({}, Small());
+  CHECK(transaction.release.empty());
+  CHECK(transaction.build.size() == 2);
+  CHECK(transaction.cut_over.size() == 4);
+  CHECK(transaction.take.size() == 1);
+  CHECK(transaction.clean.empty());
+  CHECK(transaction.size() == 7);
+}
+
+TEST_CASE("to nothing, addresses are released first and links removed last; a table takes its content along") {
+  const Transaction transaction = Diff(Small(), {});
+  CHECK(ToString(transaction) ==
+        "- egress address 203.0.113.10 dev eth0\n"
+        "- table inet egressd\n"
+        "- route 0.0.0.0/0 table 26001 via 198.19.0.2 dev egressd0\n"
+        "- link egressd0 vxlan vni 100 port 0 local 0.0.0.0 mac 00:00:00:00:00:00 mtu 0\n");
+}
+
+TEST_CASE("one changed element is one step") {
+  State desired = Small();
+  Put(desired.elements, NftElement{.key = {kMap, NftBytes::Mark(2), NftBytes::Mark(2)}, .value = NftBytes::Mark(9)});
+  const Transaction transaction = Diff(Small(), desired);
+  REQUIRE(transaction.size() == 1);
+  REQUIRE(transaction.cut_over.size() == 1);
+  CHECK(transaction.cut_over.front().operation == Operation::kReplace);
+}
+
+TEST_CASE("an egress address that moves to another device is released before it is taken") {
+  State desired = Small();
+  desired.egress_addresses.clear();
+  Put(desired.egress_addresses, EgressAddress{.key = {"eth1", Ip("203.0.113.10")}});
+  const Transaction transaction = Diff(Small(), desired);
+  CHECK(transaction.release.size() == 1);
+  CHECK(transaction.take.size() == 1);
+  CHECK(transaction.size() == 2);
+}
+
+TEST_CASE("a replaced set gets all its elements again, a removed one needs no steps for them") {
+  State desired = Small();
+  desired.sets.begin()->second.value = NftSet::Type::kIpv4;
+  Transaction transaction = Diff(Small(), desired);
+  REQUIRE(transaction.cut_over.size() == 3);
+  CHECK(transaction.cut_over[0].operation == Operation::kReplace);
+  CHECK(transaction.cut_over[1].operation == Operation::kCreate);
+  CHECK(transaction.cut_over[2].operation == Operation::kCreate);
+
+  desired = Small();
+  desired.sets.clear();
+  desired.elements.clear();
+  transaction = Diff(Small(), desired);
+  REQUIRE(transaction.cut_over.size() == 1);
+  CHECK(transaction.cut_over[0].operation == Operation::kRemove);
+}
+
+TEST_CASE("chains differ by the order and the digests of their rules") {
+  const NftRule first = Seal({.text = "first"});
+  const NftRule second = Seal({.text = "second"});
+  State observed;
+  Put(observed.chains, NftChain{.key = {.name = "steer"}, .rules = {NftRule{.digest = first.digest}, NftRule{.digest = second.digest}}});
+  State desired;
+  Put(desired.chains, NftChain{.key = {.name = "steer"}, .rules = {first, second}});
+  CHECK(Diff(observed, desired).empty());
+  std::swap(desired.chains.begin()->second.rules[0], desired.chains.begin()->second.rules[1]);
+  CHECK(Diff(observed, desired).size() == 1);
+}
+
+TEST_CASE("links are built before the sysctls of their devices and cleaned after them") {
+  State state;
+  Put(state.links, Link{.key = {"egressd0"}});
+  Put(state.sysctls, Sysctl{.key = {"net/ipv4/conf/egressd0/rp_filter"}, .value = "2"});
+  const Transaction made = Diff({}, state);
+  CHECK(std::holds_alternative<Link>(made.build.front().object));
+  const Transaction unmade = Diff(state, {});
+  CHECK(std::holds_alternative<Link>(unmade.clean.back().object));
+}
+
+}  // namespace egressd::state
