@@ -213,7 +213,7 @@ Result<state::Host> Kernel::ReadHost() {
 Result<Transaction> Kernel::Reconcile(const state::State& desired) {
   Body& body = *body_;
   body.Absorb();
-  body.sysctl_paths.clear();
+  const std::set<std::string> former_paths = std::exchange(body.sysctl_paths, {});
   for (const auto& [key, sysctl] : desired.sysctls) body.sysctl_paths.insert(key.path);
   Transaction done;
   std::optional<state::State> before;  // kept only where more than one atomic batch may have to be undone
@@ -234,6 +234,7 @@ Result<Transaction> Kernel::Reconcile(const state::State& desired) {
   }
   if (outcome && *outcome == Outcome::kDone) return done;
   if (before) body.Undo(*before);
+  body.sysctl_paths = former_paths;
   body.believed.reset();
   const bool was_ours = body.pending.ours;
   body.Absorb();  // the echo of what was tried and undone must not wake anybody

@@ -1,13 +1,13 @@
 // Each expression of ours is one of the kernel's virtual machine, but for the MSS, which is written from a
 // register.
+#include <stdio.h>  // libnftnl/expr.h needs it, from C
+
 #include <arpa/inet.h>
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <netinet/tcp.h>
-
-#include <cstdio>  // libnftnl/expr.h needs it
 
 #include "kernel/nft_codec.h"
 

@@ -55,7 +55,7 @@ struct Wire {
 TEST_CASE("an IPv4 address is announced as ARP request and reply to everybody") {
   Wire wire;
   REQUIRE(kernel::Announce(Ip("203.0.113.10"), "eth0"));
-  for (const std::uint8_t operation : {1, 2}) {
+  for (const std::uint8_t operation : {std::uint8_t{1}, std::uint8_t{2}}) {
     const Frame frame = wire.Next(12, {0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, operation});
     REQUIRE(frame.size() >= 42);
     CHECK(Frame(frame.begin(), frame.begin() + 6) == Frame(6, 0xff));

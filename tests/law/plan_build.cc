@@ -136,7 +136,7 @@ TEST_CASE("law: elements have the length of their set, and ranges of one set do 
       const state::NftSet& set = state.sets.at(key.set);
       RC_ASSERT(key.first.bytes().size() == Bytes(set.type));
       RC_ASSERT(key.last.bytes().size() == Bytes(set.type));
-      RC_ASSERT(set.intervals ? key.first <= key.last : key.first == key.last);
+      RC_ASSERT((set.intervals ? key.first <= key.last : key.first == key.last));
       if (const auto* value = std::get_if<state::NftBytes>(&element.value)) RC_ASSERT(value->bytes().size() == Bytes(set.value));
       if (before != nullptr && before->key.set == key.set) RC_ASSERT(before->key.last < key.first);
       before = &element;
