@@ -50,7 +50,9 @@ int Explain(Session& session) {
   }
   for (const Json& other : found["rejected"].items()) rows.push_back({other["policy"].text(), other["reason"].text()});
   if (rows.size() > 1) out += Columns(rows) + '\n';
-  for (const Json& hop : found["path"].items()) out += hop.text() + '\n';
+  for (const Json& hop : found["path"].items()) {
+    if (!hop.text().starts_with("=>")) out += hop.text() + '\n';  // the conclusion is drawn below, for every outcome
+  }
   session.Print(out + Conclusion(session, found, destination));
   return kDone;
 }

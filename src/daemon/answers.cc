@@ -10,7 +10,7 @@ using control::Json;
 
 namespace {
 
-constexpr const char* kCounters[] = {"not_held", "no_gateway", "wrong_source", "not_a_peer", "unexpected", "policy_drop", "untracked"};
+constexpr const char* kCounters[] = {"not_held", "no_gateway", "wrong_source", "not_a_peer", "unexpected", "policy_drop", "untracked", "hairpin"};
 
 Json Texts(const std::vector<IpAddress>& addresses) {
   Json::Array out;

@@ -73,4 +73,8 @@ std::optional<FoundAddress> DecodeAddress(const nlmsghdr& message) {
                       .lasting = (flags & fleeting) == 0};
 }
 
+bool IsEgressAddress(const FoundAddress& found, const std::string& device, const AddressMemory& memory) {
+  return found.has_our_protocol || memory.Knows(device, found.prefix);
+}
+
 }  // namespace egressd::kernel

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "egressd/state/state.h"
+#include "kernel/address_memory.h"
 #include "kernel/route_message.h"
 #include "kernel/seen.h"
 
@@ -27,5 +28,7 @@ struct FoundAddress {
   bool lasting = true;           // neither temporary, deprecated nor failed in duplicate detection
 };
 std::optional<FoundAddress> DecodeAddress(const nlmsghdr& message);
+// True for an egress address of ours: it has our protocol number, or the memory knows it (kernels that keep no number).
+bool IsEgressAddress(const FoundAddress& found, const std::string& device, const AddressMemory& memory);
 
 }  // namespace egressd::kernel

@@ -134,16 +134,21 @@ Result<void> Committer::RunEgressAddress(Operation operation, const state::Egres
   const std::uint32_t index = ::if_nametoindex(address.key.device.c_str());
   if (operation == Operation::kRemove) {
     if (index == 0 || foreign_.erase(address.key) != 0) return {};
-    return Remove(RemoveEgressAddress(address, index), what);
+    if (auto removed = Remove(RemoveEgressAddress(address, index), what); !removed) return removed;
+    return memory_.Remove(address.key);
   }
   if (index == 0) return NoDevice(what, address.key.device);
+  const bool known = memory_.Contains(address.key);
+  if (auto remembered = memory_.Add(address.key); !remembered) return remembered;
   const auto done = socket_.Request(CreateEgressAddress(address, index));
-  if (!done && done.error().error_number != EEXIST) return std::unexpected(done.error().As(what));
   if (done) {
     foreign_.erase(address.key);
-  } else {
-    foreign_.insert(address.key);
+    return {};
   }
+  if (done.error().error_number == EEXIST && known) return {};
+  if (auto forgotten = memory_.Remove(address.key); !forgotten) return forgotten;
+  if (done.error().error_number != EEXIST) return std::unexpected(done.error().As(what));
+  foreign_.insert(address.key);
   return {};
 }
 

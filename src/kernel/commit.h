@@ -11,6 +11,7 @@
 #include "egressd/base/error.h"
 #include "egressd/state/state.h"
 #include "egressd/state/transaction.h"
+#include "kernel/address_memory.h"
 #include "kernel/route_socket.h"
 #include "kernel/sysctl.h"
 
@@ -18,7 +19,7 @@ namespace egressd::kernel {
 
 class Committer {
  public:
-  Committer(RouteSocket& socket, Sysctls& sysctls) : socket_(socket), sysctls_(sysctls) {}
+  Committer(RouteSocket& socket, Sysctls& sysctls, AddressMemory& memory) : socket_(socket), sysctls_(sysctls), memory_(memory) {}
   // `believed`: what is in force. The error names the operation and the object and has the kernel's words.
   Result<void> Run(const state::Step& step, const state::State& believed);
   // True for the kinds that Run carries out.
@@ -34,6 +35,7 @@ class Committer {
 
   RouteSocket& socket_;
   Sysctls& sysctls_;
+  AddressMemory& memory_;
   std::set<state::EgressAddress::Key> foreign_;  // see 2
 };
 

@@ -97,10 +97,10 @@ void Drift::AddAddress(const nlmsghdr& message) {
     Note(addresses_, Seen<state::Address>{.object = {.key = {device, found->prefix}}, .ours = true}, message);
     return;
   }
-  if (!found->has_our_protocol) host_ = true;
+  const bool ours = IsEgressAddress(*found, device, addresses_known_);
+  if (!ours) host_ = true;
   if (!found->prefix.is_single()) return;
-  Note(egress_addresses_,
-       Seen<state::EgressAddress>{.object = {.key = {device, found->prefix.address}}, .ours = found->has_our_protocol}, message);
+  Note(egress_addresses_, Seen<state::EgressAddress>{.object = {.key = {device, found->prefix.address}}, .ours = ours}, message);
 }
 
 void Drift::AddRoute(const nlmsghdr& message) {

@@ -15,6 +15,7 @@
 
 #include "egressd/kernel/kernel.h"
 #include "egressd/state/state.h"
+#include "kernel/observe.h"
 #include "kernel/seen.h"
 
 namespace egressd::kernel {
@@ -22,7 +23,8 @@ namespace egressd::kernel {
 class Drift {
  public:
   // Keeps `devices` up to date.
-  Drift(std::string tunnel_device, Devices& devices) : tunnel_device_(std::move(tunnel_device)), devices_(devices) {}
+  Drift(const Recognition& recognition, Devices& devices)
+      : tunnel_device_(recognition.tunnel_device), addresses_known_(recognition.addresses), devices_(devices) {}
   void Add(const nlmsghdr& message);
   // `believed`: what is in force as far as we know; nullptr = not known.
   Kernel::Dirt Judge(const state::State* believed) const;
@@ -40,6 +42,7 @@ class Drift {
   bool DropsRoutesOf(const state::State& believed) const;
 
   std::string tunnel_device_;
+  const AddressMemory& addresses_known_;
   Devices& devices_;
   LastWords<state::Link> links_;
   LastWords<state::Address> addresses_;

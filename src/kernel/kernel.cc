@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "egressd/base/fd.h"
+#include "kernel/address_memory.h"
 #include "kernel/commit.h"
 #include "kernel/drift.h"
 #include "kernel/nft.h"
@@ -65,7 +66,9 @@ struct Kernel::Body {
   Nft nft;
   Sysctls sysctls;
   Fd epoll;
-  Committer committer{socket, sysctls};
+  AddressMemory memory{settings.state_directory, AddressMemory::NeedHere()};
+  Committer committer{socket, sysctls, memory};
+  Recognition recognition{.tunnel_device = settings.tunnel_device, .addresses = memory};
   Devices devices;
   std::optional<state::State> believed;  // what is in force; unset = not known
   std::set<std::string> sysctl_paths;    // those of the last desired state
@@ -82,7 +85,7 @@ struct Kernel::Body {
 
 // Takes what waits, judges it against what is believed to be in force, and stops believing where it must.
 void Kernel::Body::Absorb() {
-  Drift drift(settings.tunnel_device, devices);
+  Drift drift(recognition, devices);
   const bool complete = listener.Take([&](const nlmsghdr& message) { drift.Add(message); });
   Dirt dirt = drift.Judge(believed ? &*believed : nullptr);
   if (!complete) dirt = {.ours = true, .host = true};
@@ -99,7 +102,7 @@ Result<void> Kernel::Body::Observe() {
   pending.ours = was_ours;
   believed.reset();
   state::State state;
-  if (auto done = ObserveRoutes(socket, settings.tunnel_device, devices, state); !done) return done;
+  if (auto done = ObserveRoutes(socket, recognition, devices, state); !done) return done;
   if (auto done = nft.Observe(state); !done) return done;
   state.sysctls = sysctls.Observe(sysctl_paths);
   believed = std::move(state);
@@ -207,7 +210,7 @@ Result<state::State> Kernel::Observe() {
 
 Result<state::Host> Kernel::ReadHost() {
   body_->Absorb();  // the names of devices are about to be read, so what waits is judged with the old ones
-  return kernel::ReadHost(body_->socket, body_->settings.tunnel_device, body_->devices);
+  return kernel::ReadHost(body_->socket, body_->recognition, body_->devices);
 }
 
 Result<Transaction> Kernel::Reconcile(const state::State& desired) {
@@ -269,7 +272,7 @@ Result<Transaction> Kernel::ReleaseEgressAddresses() {
   Body& body = *body_;
   body.Absorb();
   state::State found;
-  auto observed = ObserveEgressAddresses(body.socket, body.settings.tunnel_device, body.devices, found);
+  auto observed = ObserveEgressAddresses(body.socket, body.recognition, body.devices, found);
   if (!observed) return std::unexpected(std::move(observed.error()).In("observe"));
   Transaction done;
   std::optional<Error> first;

@@ -52,7 +52,7 @@ Result<void> ObserveLinks(RouteSocket& socket, const std::string& tunnel_device,
       });
 }
 
-Result<void> ObserveAddresses(RouteSocket& socket, const Devices& devices, state::State& into) {
+Result<void> ObserveAddresses(RouteSocket& socket, const AddressMemory& memory, const Devices& devices, state::State& into) {
   return Dump(
       socket, DumpAddresses(), "addresses",
       [&] {
@@ -65,7 +65,7 @@ Result<void> ObserveAddresses(RouteSocket& socket, const Devices& devices, state
         const std::string device = devices.Name(found->device_index);
         if (devices.IsTunnel(found->device_index)) {
           if (!found->prefix.address.is_link_local()) state::Put(into.addresses, state::Address{.key = {device, found->prefix}});
-        } else if (found->has_our_protocol) {
+        } else if (IsEgressAddress(*found, device, memory)) {
           state::Put(into.egress_addresses, state::EgressAddress{.key = {device, found->prefix.address}});
         }
       });
@@ -99,9 +99,10 @@ std::vector<RouteMessage> List(Messages... messages) {
 
 }  // namespace
 
-Result<void> ObserveRoutes(RouteSocket& socket, const std::string& tunnel_device, Devices& devices, state::State& into) {
+Result<void> ObserveRoutes(RouteSocket& socket, const Recognition& recognition, Devices& devices, state::State& into) {
+  const std::string& tunnel_device = recognition.tunnel_device;
   if (auto done = ObserveLinks(socket, tunnel_device, devices, into); !done) return done;
-  if (auto done = ObserveAddresses(socket, devices, into); !done) return done;
+  if (auto done = ObserveAddresses(socket, recognition.addresses, devices, into); !done) return done;
   if (devices.tunnel_index != 0) {
     auto done = ObserveKind<state::Neighbour>(socket, List(DumpNeighbours(devices.tunnel_index)), "neighbours", into.neighbours,
                                               [&](const nlmsghdr& message) { return DecodeNeighbour(message, devices); });
@@ -119,12 +120,12 @@ Result<void> ObserveRoutes(RouteSocket& socket, const std::string& tunnel_device
                                   [](const nlmsghdr& message) { return DecodeRule(message); });
 }
 
-Result<void> ObserveEgressAddresses(RouteSocket& socket, const std::string& tunnel_device, Devices& devices, state::State& into) {
-  if (auto done = ObserveLinks(socket, tunnel_device, devices, into); !done) return done;
-  return ObserveAddresses(socket, devices, into);
+Result<void> ObserveEgressAddresses(RouteSocket& socket, const Recognition& recognition, Devices& devices, state::State& into) {
+  if (auto done = ObserveLinks(socket, recognition.tunnel_device, devices, into); !done) return done;
+  return ObserveAddresses(socket, recognition.addresses, devices, into);
 }
 
-Result<state::Host> ReadHost(RouteSocket& socket, const std::string& tunnel_device, Devices& devices) {
+Result<state::Host> ReadHost(RouteSocket& socket, const Recognition& recognition, Devices& devices) {
   std::map<std::uint32_t, state::HostDevice> found;
   auto done = Dump(
       socket, DumpLinks(), "links",
@@ -139,7 +140,7 @@ Result<state::Host> ReadHost(RouteSocket& socket, const std::string& tunnel_devi
         const auto index = static_cast<std::uint32_t>(header->ifi_index);
         state::HostDevice device{.name = attributes.Text(IFLA_IFNAME), .index = index};
         devices.Put(index, device.name);
-        if (const auto seen = DecodeLink(message, tunnel_device); seen && seen->ours) {
+        if (const auto seen = DecodeLink(message, recognition.tunnel_device); seen && seen->ours) {
           devices.tunnel_index = index;
           return;
         }
@@ -155,7 +156,9 @@ Result<state::Host> ReadHost(RouteSocket& socket, const std::string& tunnel_devi
   done = Dump(
       socket, DumpAddresses(), "addresses", [&] { addresses.clear(); },
       [&](const nlmsghdr& message) {
-        if (const auto address = DecodeAddress(message); address && !address->has_our_protocol) addresses.push_back(*address);
+        const auto address = DecodeAddress(message);
+        if (!address || IsEgressAddress(*address, devices.Name(address->device_index), recognition.addresses)) return;
+        addresses.push_back(*address);
       });
   if (!done) return std::unexpected(done.error());
   // Lasting addresses in front: the first one of a device is what others will use.

@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <format>
 #include <fstream>
 #include <iterator>
 
 #include "egressd/base/fd.h"
+#include "kernel/state_file.h"
 
 namespace egressd::kernel {
 namespace {
@@ -103,19 +103,7 @@ Result<void> Sysctls::Save() const {
     text += path + "=" + original.value + "\n";
     for (const auto& [other, value] : original.along) text += "  " + other + "=" + value + "\n";
   }
-  const std::string draft = file_ + ".new";
-  const std::string what = "remember sysctls in " + file_;
-  {
-    const Fd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!fd.is_open()) return std::unexpected(SystemError(what, errno));
-    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) || ::fsync(fd.get()) != 0) {
-      return std::unexpected(SystemError(what, errno));
-    }
-  }
-  if (::rename(draft.c_str(), file_.c_str()) != 0) return std::unexpected(SystemError(what, errno));
-  const Fd directory(::open(std::filesystem::path(file_).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.is_open()) ::fsync(directory.get());
-  return {};
+  return WriteStateFile(file_, text);
 }
 
 bool Sysctls::GoesWithTunnel(const std::string& path) const {

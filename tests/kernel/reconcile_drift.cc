@@ -31,12 +31,16 @@ struct World {
   Outsider outsider;
 
   World() {
+    // No link-local addresses, no duplicate detection: what IPv6 does by itself would take seconds to come to rest.
+    std::ofstream("/proc/sys/net/ipv6/conf/default/addr_gen_mode") << "1";
+    std::ofstream("/proc/sys/net/ipv6/conf/default/accept_dad") << "0";
     REQUIRE(outsider.MakeVeth("eth0", "eth0peer") == 0);
     REQUIRE(outsider.MakeVeth("eth1", "eth1peer") == 0);
     for (const auto* device : {"lo", "eth0", "eth0peer", "eth1", "eth1peer"}) REQUIRE(outsider.SetUp(device) == 0);
     REQUIRE(outsider.AddAddress("eth0", "192.0.2.1/24") == 0);
     REQUIRE(outsider.AddAddress("eth0", "2001:db8::1/64") == 0);
     REQUIRE(outsider.AddRoute(254, "0.0.0.0/0", "eth0", "192.0.2.254") == 0);
+    REQUIRE(outsider.ComesToRest());
   }
   kernel::Kernel Open() { return kernel::Kernel::Open({.state_directory = directory.path()}).value(); }
 };

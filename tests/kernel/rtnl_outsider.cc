@@ -270,6 +270,21 @@ std::string Line(const nlmsghdr& message, const Listing& listing) {
 
 }  // namespace
 
+bool Outsider::ComesToRest() {
+  // IFLA_OPERSTATE (16) is still "unknown" or "down"; that of lo (IFLA_IFNAME 3) stays unknown.
+  const auto moves = [](const std::string& line) {
+    return line.starts_with("18 ") && !line.contains(" 3:6c6f00 ") && (line.contains(" 16:00 ") || line.contains(" 16:02 "));
+  };
+  auto before = Everything();
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    ::usleep(100'000);
+    auto now = Everything();
+    if (now == before && std::ranges::none_of(now, moves)) return true;
+    before = std::move(now);
+  }
+  return false;
+}
+
 std::vector<std::string> Outsider::Everything() {
   std::vector<std::string> lines;
   std::vector<char> answer(1 << 16);

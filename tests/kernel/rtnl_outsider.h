@@ -36,6 +36,8 @@ class Outsider {
 
   // Links, addresses, routes, rules, neighbours: a line each, without what changes by itself (counters, ages).
   std::vector<std::string> Everything();
+  // Waits, at most 10 seconds, until every device that is up also works and nothing changes any more. False: it never came to rest.
+  bool ComesToRest();
 
  private:
   int Talk(void* message);

@@ -1,4 +1,5 @@
 // Random universes: faults for a while, then none; after a bounded time everything must be in order again.
+// EGRESSD_SIM_SEEDS=N runs more of them, EGRESSD_SIM_SEED=N one, EGRESSD_SIM_LOG=1 shows all that it said.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -114,8 +115,8 @@ std::string Disorder(World& world) {
   return "";
 }
 
-// Returns what went wrong, with the log; empty = nothing.
-std::string RunSeed(std::uint64_t seed) {
+// Returns what went wrong, with the log; empty = nothing. Counts how often an egress IP was given to a node.
+std::string RunSeed(std::uint64_t seed, std::size_t& taken) {
   World world(seed);
   std::vector<std::string> lines;
   world.log = [&](const std::string& line) { lines.push_back(line); };
@@ -148,6 +149,7 @@ std::string RunSeed(std::uint64_t seed) {
     world.Run(Seconds(8));
     wrong = Disorder(world);
   }
+  taken += static_cast<std::size_t>(std::ranges::count_if(lines, [](const std::string& line) { return line.contains(" ip.taken: "); }));
   if (wrong.empty()) return "";
   const std::size_t shown = std::getenv("EGRESSD_SIM_LOG") != nullptr ? lines.size() : std::min<std::size_t>(lines.size(), 40);
   std::string text = std::format("seed {}: {}\n", seed, wrong);
@@ -158,12 +160,15 @@ std::string RunSeed(std::uint64_t seed) {
 }  // namespace
 
 TEST_CASE("whatever happens, once faults stop every egress IP is held once and everybody agrees") {
-  std::uint64_t first = 1, count = 200;
+  std::uint64_t first = 1, count = 100;
+  if (const char* seeds = std::getenv("EGRESSD_SIM_SEEDS")) count = std::strtoull(seeds, nullptr, 10);
   if (const char* only = std::getenv("EGRESSD_SIM_SEED")) first = std::strtoull(only, nullptr, 10), count = 1;
+  std::size_t taken = 0;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    const std::string wrong = RunSeed(seed);
+    const std::string wrong = RunSeed(seed, taken);
     if (!wrong.empty()) FAIL_CHECK(wrong);
   }
+  CHECK(taken >= 2 * count);  // the faults did move addresses
 }
 
 }  // namespace egressd::sim

@@ -1,0 +1,206 @@
+// One agent alone, with a parser of its own: the text names the policies, one a line, `name [direct|drop]`.
+#include "egressd/agent/agent.h"
+
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+namespace egressd::agent {
+namespace {
+
+IpAddress Ip(std::string_view text) { return *IpAddress::Parse(text); }
+
+std::expected<policy::PolicySet, std::vector<policy::Finding>> ParseLines(std::string_view text) {
+  policy::PolicySet set;
+  set.pools["public"] = {.name = "public", .ipv4 = {*AddressRange::Parse("203.0.113.10-203.0.113.19")}};
+  set.gateways["edge"] = {.name = "edge", .is_default = true, .nodes = {.names = {"solo"}, .labels = {}}, .pools = {"public"}};
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    policy::Policy one;
+    std::string action;
+    words >> one.name >> action;
+    if (one.name == "broken") return std::unexpected(std::vector{policy::Finding{.code = "E001", .message = "broken"}});
+    policy::Selector selector;
+    selector.cidrs = {*Prefix::Parse("10.1.0.0/24")};
+    one.from = {selector};
+    one.action = action == "direct" ? policy::Action::kDirect : action == "drop" ? policy::Action::kDrop : policy::Action::kSnat;
+    set.policies[one.name] = one;
+  }
+  return set;
+}
+
+struct Solo {
+  Time now{Duration{1'000'000'000}};
+  std::string disk;
+  std::unique_ptr<Agent> agent;
+  std::optional<Error> kernel_says;
+  std::vector<ApplyResult> results;
+  std::vector<Announcement> announced;
+  std::size_t commits = 0;
+  std::size_t rechecks = 0;
+
+  explicit Solo(std::string stored = "") : disk(std::move(stored)) {
+    policy::NodeConfig config;
+    config.node.name = "solo";
+    agent = std::make_unique<Agent>(Settings{.config = config, .keys = {}, .incarnation = 1, .seed = 1, .stored = disk, .slots = {}}, ParseLines, now);
+  }
+  void Host() {
+    state::Host host;
+    host.devices = {{.name = "eth0", .index = 2, .mtu_bytes = 1500, .running = true, .addresses = {{Ip("203.0.113.200"), 24}}}};
+    host.routes = {{.destination = *Prefix::Parse("0.0.0.0/0"), .device = "eth0", .next_hop = Ip("203.0.113.254")}};
+    Step(HostChanged{host});
+  }
+  void Apply(const std::string& text, bool only_if_new = false) {
+    Step(ApplyPolicy{.request = 7, .text = text, .actor = "root", .only_if_new = only_if_new});
+  }
+  void Step(const Input& input) {
+    Output output = agent->Step(now, input);
+    if (output.store) disk = *output.store;
+    CHECK(output.send.empty());
+    for (auto& result : output.results) results.push_back(result);
+    for (auto& announcement : output.announce) announced.push_back(announcement);
+    if (output.recheck_connections) ++rechecks;
+    if (output.commit) {
+      ++commits;
+      Step(Committed{.revision = *output.commit, .error = kernel_says});
+    }
+  }
+};
+
+policy::Flow FlowTo(std::string_view destination) {
+  return {.source = Ip("10.1.0.5"), .interface = "", .destination = Ip(destination), .protocol = 6, .port = 443};
+}
+
+}  // namespace
+
+TEST_CASE("nothing is committed before the host is known, and an apply waits until then") {
+  Solo solo;
+  solo.Apply("mailer");
+  solo.Step(Tick{});
+  CHECK(solo.commits == 0);
+  CHECK(solo.results.empty());
+  solo.Host();
+  REQUIRE(solo.results.size() == 1);
+  CHECK(solo.results[0].generation == 1);
+  CHECK(solo.agent->desired().egress_addresses.size() == 1);
+  CHECK(solo.announced == std::vector<Announcement>{{.address = Ip("203.0.113.10"), .device = "eth0"}});
+  CHECK(solo.rechecks >= 1);
+}
+
+TEST_CASE("the stored state brings policy, number and address back after a restart") {
+  Solo first;
+  first.Host();
+  first.Apply("mailer");
+  first.Apply("mailer\nother");
+  Solo second(first.disk);
+  CHECK(second.agent->policy_text() == "mailer\nother");
+  second.Host();
+  CHECK(second.agent->status().generation == 2);
+  CHECK(second.agent->desired() == first.agent->desired());
+  SUBCASE("a content that was applied before is left alone when it comes from the file") {
+    second.Apply("mailer", true);
+    CHECK(second.results.back().generation == 2);
+    CHECK(second.agent->policy_text() == "mailer\nother");
+    second.Apply("new", true);
+    CHECK(second.results.back().generation == 3);
+  }
+  SUBCASE("damaged state counts as none") {
+    std::string damaged = first.disk;
+    damaged[damaged.size() / 2] ^= 1;
+    Solo third(damaged);
+    third.Host();
+    CHECK(third.agent->status().generation == 0);
+  }
+}
+
+TEST_CASE("a bad text changes nothing") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("mailer");
+  const std::size_t commits = solo.commits;
+  solo.Apply("broken");
+  CHECK(solo.results.back().findings.size() == 1);
+  CHECK(solo.results.back().generation == 1);
+  CHECK(solo.commits == commits);
+}
+
+TEST_CASE("the same content twice is one generation and no commit") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("mailer");
+  const std::size_t commits = solo.commits;
+  solo.Apply("mailer");
+  CHECK(solo.results.back().generation == 1);
+  CHECK(solo.commits == commits);
+  for (const policy::Change& change : solo.results.back().changes) CHECK(change.kind == policy::ChangeKind::kUnchanged);
+}
+
+TEST_CASE("what the kernel refuses is taken back and the result says what the kernel said") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("mailer");
+  const state::State before = solo.agent->desired();
+  solo.kernel_says = Error{ErrorKind::kSystem, "no space left on device"};
+  solo.Apply("mailer drop");
+  REQUIRE(solo.results.back().error);
+  CHECK(solo.results.back().error->message == "no space left on device");
+  CHECK(solo.agent->policy_text() == "mailer");
+  CHECK(solo.agent->desired() == before);
+  const auto health = solo.agent->status().health;
+  REQUIRE(!health.empty());
+  CHECK(health[0].code == "E103");
+  solo.kernel_says = std::nullopt;
+  const std::size_t commits = solo.commits;
+  solo.now += Duration{5'000'000};
+  solo.Step(Tick{});
+  CHECK(solo.commits == commits + 1);
+  CHECK(solo.agent->status().health.empty());
+}
+
+TEST_CASE("inputs that change nothing commit nothing") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("mailer");
+  const std::size_t commits = solo.commits;
+  solo.Host();
+  for (int i = 0; i < 100; ++i) {
+    solo.now += Duration{100'000};
+    solo.Step(Tick{});
+  }
+  solo.Step(WorkloadsChanged{.source = "workloads.d/a.yaml", .workloads = {}});
+  CHECK(solo.commits == commits);
+}
+
+TEST_CASE("a connection may stay as long as the same would be decided for it now") {
+  Solo solo;
+  solo.Host();
+  CHECK(solo.agent->MayStay(FlowTo("192.0.2.1"), 0));
+  solo.Apply("mailer");
+  const std::uint16_t id = solo.agent->status().policies[0].bindings.at(0).id.value;
+  CHECK(solo.agent->MayStay(FlowTo("192.0.2.1"), id));
+  CHECK(!solo.agent->MayStay(FlowTo("192.0.2.1"), 0));
+  CHECK(!solo.agent->MayStay(FlowTo("192.0.2.1"), kDirectMark));
+  CHECK(!solo.agent->MayStay(FlowTo("192.0.2.1"), static_cast<std::uint16_t>(id + 1)));
+  CHECK(solo.agent->MayStay(FlowTo("203.0.113.200"), kDirectMark));  // a node is not external
+  solo.Apply("mailer direct");
+  CHECK(solo.agent->MayStay(FlowTo("192.0.2.1"), kDirectMark));
+  CHECK(!solo.agent->MayStay(FlowTo("192.0.2.1"), id));
+  solo.Apply("mailer drop");
+  CHECK(!solo.agent->MayStay(FlowTo("192.0.2.1"), kDirectMark));
+  policy::Flow other = FlowTo("192.0.2.1");
+  other.source = Ip("10.9.0.1");
+  CHECK(solo.agent->MayStay(other, 123));
+}
+
+TEST_CASE("a node that leaves holds nothing any more") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("mailer");
+  solo.Step(Leave{});
+  CHECK(solo.agent->desired().egress_addresses.empty());
+  solo.Apply("other");
+  CHECK(solo.results.back().error);
+}
+
+}  // namespace egressd::agent

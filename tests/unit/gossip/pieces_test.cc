@@ -1,0 +1,301 @@
+#include <doctest/doctest.h>
+
+#include "egressd/base/random.h"
+#include "egressd/gossip/channel.h"
+#include "egressd/gossip/claims.h"
+#include "egressd/gossip/key.h"
+#include "egressd/gossip/message.h"
+#include "egressd/gossip/replay.h"
+#include "egressd/gossip/replication.h"
+#include "egressd/gossip/seal.h"
+#include "egressd/gossip/sync.h"
+#include "egressd/gossip/wire.h"
+
+namespace egressd::gossip {
+namespace {
+
+Key KeyOf(std::uint8_t byte) {
+  Key key;
+  key.bytes.fill(byte);
+  return key;
+}
+
+IpAddress Ip(std::string_view text) { return *IpAddress::Parse(text); }
+
+Bytes BytesOf(std::string_view text) { return {text.begin(), text.end()}; }
+
+Record RecordOf(const std::string& name, std::uint64_t sequence) {
+  return {.name = name,
+          .stamp = {.incarnation = 5, .sequence = sequence},
+          .ready = true,
+          .gossip = {.address = Ip("192.0.2.1"), .port = 7947},
+          .underlay = Ip("2001:db8::1"),
+          .tunnel_number = 77,
+          .labels = {{"role", "gateway"}, {"zone", "a"}},
+          .policy = {.number = 3, .digest = 0x1234},
+          .claims = {{.address = Ip("203.0.113.2"), .term = 9}, {.address = Ip("2001:db8:1::2"), .term = 1}},
+          .unable = {Ip("203.0.113.9")}};
+}
+
+std::vector<Message> Samples() {
+  return {Ping{.id = 1, .target = "b", .target_incarnation = 300, .own = {.incarnation = 5, .sequence = 6}},
+          Ack{.id = 1, .own = {}},
+          PingRequest{.id = 9, .target = "c", .address = {.address = Ip("2001:db8::3"), .port = 1}, .target_incarnation = 2},
+          IndirectAck{.id = 9},
+          Accusation{.name = "d", .stamp = {.incarnation = 1, .sequence = 2}, .verdict = Verdict::kDead},
+          Records{.records = {RecordOf("a", 1), RecordOf("b", 2)}},
+          Digest{.question = true, .synced = true, .entries = {{.name = "a", .stamp = {.incarnation = 1, .sequence = 1}, .verdict = Verdict::kLeft}}},
+          Want{.names = {"x", "y"}},
+          ChunkRequest{.version = {.number = 1, .digest = 2}, .chunks = {0, 5, 6}},
+          Chunk{.version = {.number = 1, .digest = 2}, .total_bytes = 3, .number = 0, .bytes = {1, 2, 3}}};
+}
+
+}  // namespace
+
+TEST_CASE("a key file gives its keys in order, without comments and empty lines") {
+  const std::string text = "# first\n" + ToString(KeyOf(1)) + "\n\n  " + ToString(KeyOf(200)) + "  \r\n";
+  const auto keys = ParseKeys(text);
+  REQUIRE(keys);
+  CHECK(*keys == std::vector{KeyOf(1), KeyOf(200)});
+  CHECK(ToString(KeyOf(0)) == "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+}
+
+TEST_CASE("a wrong key file is refused with the line, and the key is not repeated") {
+  const std::string good = ToString(KeyOf(1));
+  for (const std::string& text : {std::string("\nnonsense"), good + "\n" + good.substr(0, 40), good + "\n" + good.substr(0, 42) + "B=", good + "\n" + good}) {
+    const auto keys = ParseKeys(text);
+    REQUIRE(!keys);
+    CHECK(keys.error().message.starts_with("line 2: "));
+    CHECK(keys.error().message.find(good.substr(0, 10)) == std::string::npos);
+  }
+  CHECK(!ParseKeys("# nothing\n"));
+}
+
+TEST_CASE("varints have one form only") {
+  for (const std::uint64_t value : {std::uint64_t{0}, std::uint64_t{127}, std::uint64_t{128}, UINT64_MAX}) {
+    Writer writer;
+    writer.Varint(value);
+    Reader reader(writer.bytes());
+    CHECK(reader.Varint() == value);
+    CHECK(reader.done());
+  }
+  for (const Bytes& bytes : {Bytes{0x80, 0x00}, Bytes{0x80}, Bytes(10, 0xff), Bytes{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02}}) {
+    Reader reader(bytes);
+    reader.Varint();
+    CHECK(!reader.ok());
+  }
+}
+
+TEST_CASE("a reader that failed gives nothing more") {
+  const Bytes bytes{1, 2, 3};
+  Reader reader(bytes);
+  CHECK(reader.U32() == 0);
+  CHECK(reader.U8() == 0);
+  CHECK(!reader.ok());
+  CHECK(!reader.done());
+}
+
+TEST_CASE("every message survives its bytes, and no prefix or extension of them is accepted") {
+  const auto samples = Samples();
+  REQUIRE(samples.size() == std::variant_size_v<Message>);
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    CHECK(samples[i].index() == i);
+    const Bytes bytes = Encode(samples[i]);
+    CHECK(Decode(bytes) == samples[i]);
+    for (std::size_t length = 0; length < bytes.size(); ++length) CHECK(!Decode(ByteView(bytes).first(length)));
+    Bytes longer = bytes;
+    longer.push_back(0);
+    CHECK(!Decode(longer));
+  }
+  CHECK(!Decode(Bytes{200, 1, 2}));
+}
+
+TEST_CASE("records with claims out of order or twice are refused") {
+  Record record = RecordOf("a", 1);
+  std::swap(record.claims[0], record.claims[1]);
+  CHECK(!Decode(Encode(Records{.records = {record}})));
+  record.claims[1] = record.claims[0];
+  CHECK(!Decode(Encode(Records{.records = {record}})));
+}
+
+TEST_CASE("a seal opens with any key of the ring and tells why it does not open") {
+  Seal old_node({KeyOf(1)}, "prod", "a", 1, 1);
+  Seal new_node({KeyOf(2), KeyOf(1)}, "prod", "b", 1, 1);
+  const Bytes plain = BytesOf("hello");
+  const Bytes sealed = old_node.Close(plain);
+  CHECK(new_node.Open(sealed) == plain);
+  CHECK(old_node.Open(new_node.Close(plain)).error() == Rejection::kWrongKey);
+  CHECK(Seal({KeyOf(1)}, "test", "c", 1, 1).Open(sealed).error() == Rejection::kWrongCluster);
+  CHECK(old_node.Open(BytesOf("EGRD")).error() == Rejection::kMalformed);
+  CHECK(old_node.Open(Bytes(200, 0)).error() == Rejection::kMalformed);
+  for (std::size_t i = 0; i < sealed.size(); ++i) {
+    Bytes flipped = sealed;
+    flipped[i] ^= 0x10;
+    CHECK(!new_node.Open(flipped));
+    if (i >= kSealHeaderBytes - 24) CHECK(new_node.Open(flipped).error() == Rejection::kForged);
+  }
+}
+
+TEST_CASE("no nonce repeats, neither within a start nor in the next one") {
+  Seal first({KeyOf(1)}, "prod", "a", 1, 1), second({KeyOf(1)}, "prod", "a", 2, 1), other({KeyOf(1)}, "prod", "b", 1, 1);
+  std::set<Bytes> nonces;
+  for (Seal* seal : {&first, &second, &other}) {
+    for (int i = 0; i < 3; ++i) {
+      const Bytes sealed = seal->Close(BytesOf("x"));
+      nonces.insert(Bytes(sealed.begin() + kSealHeaderBytes - 24, sealed.begin() + kSealHeaderBytes));
+    }
+  }
+  CHECK(nonces.size() == 9);
+}
+
+TEST_CASE("a sequence number counts once, late ones inside the window too") {
+  ReplayWindow window;
+  CHECK(!window.Accept(0));
+  CHECK(window.Accept(1));
+  CHECK(!window.Accept(1));
+  CHECK(window.Accept(2000));
+  CHECK(!window.Accept(2000 - 1024));
+  CHECK(window.Accept(2000 - 1023));
+  CHECK(!window.Accept(2000 - 1023));
+  CHECK(window.Accept(2100));
+  CHECK(window.Accept(2050));
+  CHECK(!window.Accept(2050));
+}
+
+TEST_CASE("a replay window agrees with a plain set of what was seen") {
+  Random random(7);
+  ReplayWindow window;
+  std::set<std::uint64_t> seen;
+  std::uint64_t highest = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::uint64_t base = highest > 1100 ? highest - 1100 : 0;
+    const std::uint64_t sequence = base + 1 + random.Below(random.Chance(0.01) ? 4000 : 1150);
+    const bool fresh = !seen.contains(sequence) && (sequence > highest || highest - sequence < ReplayWindow::kBits);
+    CHECK(window.Accept(sequence) == fresh);
+    if (fresh) seen.insert(sequence);
+    highest = std::max(highest, fresh ? sequence : highest);
+  }
+}
+
+TEST_CASE("a later incarnation begins a new window and ends the former one") {
+  ReplayGuard guard;
+  CHECK(guard.Accept("a", 5, 100));
+  CHECK(guard.Accept("a", 6, 1));
+  CHECK(!guard.Accept("a", 5, 101));
+  CHECK(guard.Accept("b", 5, 101));
+}
+
+TEST_CASE("long messages travel in parts, in any order, and no datagram is too long") {
+  Channel sender({KeyOf(1)}, "prod", "a", 1, 1), receiver({KeyOf(1)}, "prod", "b", 1, 1);
+  Record record = RecordOf("a", 1);
+  record.claims.clear();
+  for (std::uint32_t i = 0; i < 2000; ++i) record.claims.push_back({.address = IpAddress::Ipv4(0x0a000000 + i), .term = i});
+  const Message message = Records{.records = {record}};
+  std::vector<Bytes> parts = sender.Close(message);
+  REQUIRE(parts.size() > 5);
+  std::swap(parts.front(), parts.back());
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    CHECK(parts[i].size() <= kDatagramBytes);
+    const auto received = receiver.Open(parts[i]);
+    REQUIRE(received);
+    CHECK(received->sender == "a");
+    CHECK(received->message.has_value() == (i + 1 == parts.size()));
+    if (received->message) CHECK(*received->message == message);
+  }
+  CHECK(receiver.Open(parts[0]).error() == Rejection::kReplayed);
+}
+
+TEST_CASE("the higher term holds, equal terms go to the later name, and the dead only leave their terms") {
+  Claims claims;
+  const IpAddress ip = Ip("203.0.113.2");
+  CHECK(claims.HolderOf(ip) == nullptr);
+  CHECK(claims.NextTerm(ip) == 1);
+  claims.AddLiving("b", {{.address = ip, .term = 3}});
+  CHECK(!claims.Contested(ip));
+  claims.AddLiving("c", {{.address = ip, .term = 3}});
+  claims.AddLiving("a", {{.address = ip, .term = 2}});
+  claims.AddGone({{.address = ip, .term = 8}});
+  CHECK(claims.HolderOf(ip)->node == "c");
+  CHECK(claims.Contested(ip));
+  CHECK(claims.NextTerm(ip) == 9);
+}
+
+TEST_CASE("a generation is pulled from the member that has it, around a source that is silent or lies") {
+  const Timing timing;
+  Time now{Duration{1'000'000'000}};
+  const std::string content(5000, 'x');
+  const Version version = VersionOf(4, content);
+  std::map<std::string, Member> members;
+  for (const char* name : {"liar", "silent", "true"}) {
+    Member& member = members[name];
+    member.record = RecordOf(name, 1);
+    member.record.gossip.address = IpAddress::Ipv4(static_cast<std::uint32_t>(members.size()));
+    member.record.policy = version;
+  }
+  Replication source(timing), target(timing);
+  source.Have({.version = version, .content = content});
+  target.Consider(now, members);
+  CHECK(target.fetching());
+  std::optional<Generation> arrived;
+  for (int i = 0; i < 100 && !arrived; ++i) {
+    for (const Outgoing& outgoing : target.TakeOutgoing()) {
+      std::string asked;
+      for (const auto& [name, member] : members) {
+        if (member.record.gossip == outgoing.to) asked = name;
+      }
+      if (asked == "silent") continue;
+      source.Receive(now, {}, "target", std::get<ChunkRequest>(outgoing.message));
+      for (Outgoing& answer : source.TakeOutgoing()) {
+        Chunk chunk = std::get<Chunk>(answer.message);
+        if (asked == "liar") chunk.bytes[0] = 'y';
+        target.Receive(now, {}, asked, chunk);
+      }
+    }
+    now += timing.chunk_retry;
+    target.Advance(now);
+    arrived = target.TakeArrived();
+  }
+  REQUIRE(arrived);
+  CHECK(arrived->content == content);
+  CHECK(!target.fetching());
+  target.Have(*arrived);
+  target.Consider(now, members);
+  CHECK(!target.fetching());
+}
+
+TEST_CASE("a starting node waits for an answer that is complete, for silence, or for the limit") {
+  const Timing timing;
+  const Time begin{Duration{1'000'000'000}};
+  const Endpoint one{.address = Ip("192.0.2.1"), .port = 1}, two{.address = Ip("192.0.2.2"), .port = 1};
+  std::map<std::string, Stamp> known;
+  const auto lookup = [&](const std::string& name) { return known[name]; };
+  SUBCASE("no contacts") {
+    Sync sync(timing, {});
+    CHECK(!sync.Complete(begin, lookup));
+    sync.Begin(begin);
+    CHECK(sync.Complete(begin, lookup));
+  }
+  SUBCASE("an answer names what has not arrived") {
+    Sync sync(timing, {one, two});
+    sync.Begin(begin);
+    sync.Answered(one, {.question = false, .synced = true, .entries = {{.name = "x", .stamp = {.incarnation = 1, .sequence = 4}}}});
+    CHECK(!sync.Complete(begin, lookup));
+    known["x"] = {.incarnation = 1, .sequence = 4};
+    CHECK(sync.Complete(begin, lookup));
+  }
+  SUBCASE("nobody answers") {
+    Sync sync(timing, {one});
+    sync.Begin(begin);
+    CHECK(!sync.Complete(begin + timing.sync_silence - Duration{1}, lookup));
+    CHECK(sync.Complete(begin + timing.sync_silence, lookup));
+  }
+  SUBCASE("everybody starts") {
+    Sync sync(timing, {one, two});
+    sync.Begin(begin);
+    sync.Answered(one, {});
+    CHECK(!sync.Complete(begin + timing.sync_silence, lookup));
+    CHECK(sync.Complete(begin + timing.sync_limit, lookup));
+  }
+}
+
+}  // namespace egressd::gossip
