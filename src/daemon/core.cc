@@ -8,6 +8,7 @@
 #include "egressd/control/files.h"
 #include "egressd/kernel/announce.h"
 #include "egressd/kernel/conntrack.h"
+#include "egressd/plan/plan.h"
 
 namespace egressd::daemon {
 
@@ -17,7 +18,9 @@ using std::chrono::milliseconds;
 
 // One deletion by hand comes as several notifications; they are answered together.
 constexpr Duration kGather = milliseconds(5);
-constexpr Duration kBetweenRepairs = milliseconds(150);
+constexpr Duration kShortestBetweenRepairs = milliseconds(10);
+constexpr Duration kLongestBetweenRepairs = milliseconds(100);
+constexpr Duration kPeace = milliseconds(2000);  // after so long without a repair the next one is at once again
 constexpr Duration kAfterFailure = milliseconds(1000);
 constexpr int kDatagramsAtOnce = 256;
 
@@ -86,7 +89,6 @@ void Core::Repair() {
   const Time now = EventLoop::Now();
   repair_at_ = kNever;
   if (!has_committed_) return;
-  last_repair_ = now;
   auto done = kernel_.Reconcile(agent_.desired());
   if (!done) {
     if (!trouble_) Complain("kernel: " + done.error().message);
@@ -96,6 +98,8 @@ void Core::Repair() {
   }
   trouble_.reset();
   if (done->empty()) return;
+  between_repairs_ = now - last_repair_ > kPeace ? kShortestBetweenRepairs : std::min(between_repairs_ * 2, kLongestBetweenRepairs);
+  last_repair_ = now;
   corrections_ += done->size();
   journal_->Add({.kind = "datapath.corrected",
                  .text = std::format("{} object{} that somebody else changed {} put back", done->size(), done->size() == 1 ? "" : "s",
@@ -120,7 +124,7 @@ void Core::LookAtHost() {
 void Core::TakeNotifications() {
   const auto dirt = kernel_.TakeNotifications();
   const Time now = EventLoop::Now();
-  if (dirt.ours && has_committed_) repair_at_ = std::min(repair_at_, std::max(now + kGather, last_repair_ + kBetweenRepairs));
+  if (dirt.ours && has_committed_) repair_at_ = std::min(repair_at_, std::max(now + kGather, last_repair_ + between_repairs_));
   if (dirt.host) look_at_ = std::min(look_at_, now + kGather);
 }
 
@@ -153,7 +157,7 @@ void Core::RecheckConnections() {
                             .destination = connection.destination,
                             .protocol = connection.protocol,
                             .port = connection.destination_port};
-    return !agent_.MayStay(flow, static_cast<std::uint16_t>(connection.mark & 0xffffU));
+    return !agent_.MayStay(flow, plan::DecisionIn(connection.mark));
   });
   if (!deleted) {
     Complain("connection tracking: " + deleted.error().message);

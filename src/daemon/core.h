@@ -2,8 +2,7 @@
 //
 // 1. What the agent wants stored is on disk before anything is sent.
 // 2. Nothing is written to the kernel before the agent's first commit: a restart leaves the data path as it was.
-// 3. What somebody else removed is put back within 150 ms of the notification, and a rival that does not give up gets one repair in 150 ms,
-//    not a storm.
+// 3. What somebody else removed is put back at once; a rival that does not give up gets fewer and fewer repairs, down to one in 100 ms, not a storm.
 // Called by daemon.cc (the loop) and service.cc (the control socket).
 #pragma once
 
@@ -68,7 +67,8 @@ class Core {
   Time agent_wakes_ = kNever;
   Time repair_at_ = kNever;
   Time look_at_ = kNever;              // at the host
-  Time last_repair_{};
+  Time last_repair_{};                 // the last one that found something
+  Duration between_repairs_{};
   bool has_committed_ = false;
   std::uint64_t corrections_ = 0;
   std::optional<Error> trouble_;

@@ -9,6 +9,7 @@
 #include "daemon/setup.h"
 #include "egressd/control/files.h"
 #include "egressd/kernel/conntrack.h"
+#include "egressd/plan/plan.h"
 
 namespace egressd::daemon {
 
@@ -32,7 +33,7 @@ std::vector<policy::Finding> Located(std::vector<policy::Finding> findings, cons
 std::optional<ConnectionCounts> CountConnections() {
   ConnectionCounts counts;
   const auto read = kernel::ForEachConnection([&](const kernel::Connection& connection) {
-    ++counts[static_cast<std::uint16_t>(connection.mark & 0xffffU)];
+    ++counts[plan::DecisionIn(connection.mark)];
   });
   if (!read) {
     Warn("connection tracking: " + read.error().message);

@@ -17,6 +17,7 @@ grep -qi 'src1\|selected' <(xxd -r -p <($PYTHON -c 'import json,sys; print("".jo
 for kind in replay flip truncate garbage; do
   count=$(rejected)
   sent=$(on stranger $PYTHON "$PROBE" inject "$LAB/captured" $kind)
+  say "$kind: $sent datagrams sent; counters: $(status gw1 'd["cluster"]["rejected"]')"
   eventually 5 "$kind: $sent datagrams counted" more_rejected $((count + sent))
   equal "effect of $kind" "$before" "$(effect)"
 done

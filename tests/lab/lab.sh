@@ -21,6 +21,7 @@ LAB_TEST=$(basename "$0" .sh)
 PROBE=$LAB_DIR/probe.py
 PYTHON=/usr/bin/python3
 LAB=/run/lab
+[[ -z ${EGRESSD:-} ]] || LAB_NO_BUILD=1   # somebody brings a binary of their own
 EGRESSD=${EGRESSD:-$LAB_TOP/build/egressd}
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 # Nothing of the caller's shell decides how the tools behave.
@@ -318,14 +319,14 @@ leaves_with() {
   for proto in tcp udp icmp; do equal "$1 to $2 over $proto, packets at the outside host came from" "$3" "$(sources $proto "$2")"; done
 }
 SERVER4=198.51.100.7 SERVER6=2001:db8:ff::7 OTHER4=198.51.100.8 OTHER6=2001:db8:ff::8
-# A UDP stream in the background that the server echoes; stream_end waits for it.
+# A UDP stream in the background that the server echoes; stream_end waits for it, streamed tells.
 stream() {  # stream NAME WORKLOAD SERVER SECONDS [PACKETS/S] [SOURCE PORT]
   ip netns exec "$2" $PYTHON "$PROBE" stream "$3" "$4" "${5:-1000}" "${6:-0}" >"$LAB/stream.$1" 2>&1 &
   STREAM_PID[$1]=$!
 }
 declare -A STREAM_PID=()
 stream_stop() { kill -TERM "${STREAM_PID[$1]}"; }
-stream_end() {  # waits for it; prints a Python expression over its result `d`
+stream_end() {  # stream_end NAME: waits for it (not in a subshell)
   wait "${STREAM_PID[$1]}" || { cat "$LAB/stream.$1"; fail "stream $1"; }
-  $PYTHON "$PROBE" json "$2" <"$LAB/stream.$1"
 }
+streamed() { $PYTHON "$PROBE" json "$2" <"$LAB/stream.$1"; }  # streamed NAME EXPRESSION: a Python expression over its counts `d`

@@ -96,7 +96,7 @@ eventually 30 "all in force again" in_force_everywhere
 eventually 10 "the selected workload reaches the outside" talk a1 udp $SERVER4
 no_leak "after the gateways came back"
 kill $fresh
-for name in direct selected4 selected6; do stream_stop $name; done
-equal "packets that the unselected workload lost in all this" 0 "$(stream_end direct 'd["lost"]')"
-say "the selected stream: $(stream_end selected4 'd')"
+for name in direct selected4 selected6; do stream_stop $name; stream_end $name; done
+equal "packets that the unselected workload lost in all this" 0 "$(streamed direct 'd["lost"]')"
+say "the selected stream: $(streamed selected4 'd')"
 pass

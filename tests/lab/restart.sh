@@ -16,9 +16,9 @@ for victim in src1 "$holder"; do
   eventually 10 "$victim answers" status "$victim" 1
   say "$victim was away for $(($(now_ms) - began)) ms"
   eventually 15 "in force again" in_force_everywhere
-  result=$(stream_end s d)
-  say "$victim: $result"
-  equal "$victim: lost packets" 0 "$($PYTHON "$PROBE" json 'd["lost"]' <<<"$result")"
+  stream_end s
+  say "$victim: $(streamed s d)"
+  equal "$victim: lost packets" 0 "$(streamed s 'd["lost"]')"
   equal "$victim: sources outside" $EGRESS4 "$(sources udp $SERVER4)"
   equal "$victim: holder" "$holder" "$(holder src1 $EGRESS4)"
 done

@@ -29,7 +29,8 @@ forget
 stream one a1 $SERVER4 3 500 5555
 stream two a2 $SERVER4 3 500 5555
 for name in one two; do
-  equal "stream $name: lost, answers of the other" "[0, 0]" "$(stream_end $name '[d["lost"], d["foreign"]]')"
+  stream_end $name
+  equal "stream $name: lost, answers of the other" "[0, 0]" "$(streamed $name '[d["lost"], d["foreign"]]')"
 done
 equal "the outside host saw" 203.0.113.105 "$(sources udp $SERVER4)"
 pass

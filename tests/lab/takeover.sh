@@ -36,5 +36,6 @@ leaves_with a1 $SERVER4 $EGRESS4
 equal "who answers for $EGRESS4" "$(mac "$other")" "$(outside_says owners $EGRESS4)"
 for name in gw1 gw2; do equal "$EGRESS4 on $name" "$([[ $name == "$other" ]] && echo 1 || echo 0)" "$(ip -n $name -o address | grep -c "$EGRESS4/" || true)"; done
 stream_stop s
-say "the stream of 100 packets/s: $(stream_end s d)"
+stream_end s
+say "the stream of 100 packets/s: $(streamed s d)"
 pass

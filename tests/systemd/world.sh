@@ -5,6 +5,7 @@
 set -euo pipefail
 WORLD_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 WORLD_TEST=$(basename "$0" .sh)
+[[ -z ${EGRESSD:-} ]] || LAB_BUILT=1   # somebody brings a binary of their own
 EGRESSD=${EGRESSD:-$WORLD_TOP/build/egressd}
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
 

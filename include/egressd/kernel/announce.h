@@ -1,5 +1,5 @@
-// Tells the network where an egress IP lives now: gratuitous ARP (RFC 5227 section 3, an ARP announcement as request and as reply) or an unsolicited
-// neighbour advertisement with the override flag (RFC 4861 section 7.2.6).
+// Tells the network where an egress IP lives now: gratuitous ARP (RFC 5227 section 3, an ARP announcement as request and as reply) or
+// an unsolicited neighbour advertisement with the override flag (RFC 4861 section 7.2.6).
 #pragma once
 
 #include <string>
