@@ -96,7 +96,8 @@ void Agent::Body::Take(Time at, const Leave&, Output& output) {
   if (leaving) return;
   leaving = true;
   for (const auto& [address, term] : claims) {
-    output.notes.push_back({.kind = "ip.released", .text = std::format("{} released: this node stops", address.ToString()), .object = address.ToString()});
+    const std::string object = address.ToString();
+    output.notes.push_back({.kind = "ip.released", .text = std::format("{} released: this node stops", object), .object = object});
   }
   claims.clear();
   announcer.StopAll();

@@ -21,7 +21,8 @@ class Announcer {
   Time NextTimer() const;
 
  private:
-  static constexpr std::array<Duration, 5> kAfter{Duration{0}, Duration{100'000}, Duration{1'000'000}, Duration{2'000'000}, Duration{4'000'000}};
+  static constexpr std::array<Duration, 5> kAfter{Duration{0}, Duration{100'000}, Duration{1'000'000}, Duration{2'000'000},
+                                                  Duration{4'000'000}};
   struct Progress {
     std::size_t round = 0;
     Time begun{};

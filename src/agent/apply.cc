@@ -117,8 +117,10 @@ void Agent::Body::StartApply(const ApplyPolicy& input, Output& output) {
   Prepared prepared = Prepare(input.text);
   result.findings = std::move(prepared.findings);
   if (!prepared.compiled) {
-    output.notes.push_back({.kind = "policy.refused", .text = std::format("policy from {} refused: {}", input.actor, FirstError(result.findings)),
-                            .object = input.actor, .warning = true});
+    output.notes.push_back({.kind = "policy.refused",
+                            .text = std::format("policy from {} refused: {}", input.actor, FirstError(result.findings)),
+                            .object = input.actor,
+                            .warning = true});
     output.results.push_back(std::move(result));
     return;
   }
@@ -177,7 +179,8 @@ void Agent::Body::Adopt(const gossip::Generation& generation, Output& output) {
   const auto unusable = [&](std::string why) {
     unusable_generation = std::format("generation {}: {}", generation.version.number, why);
     replication.Refuse(generation.version);
-    output.notes.push_back({.kind = "policy.unusable", .text = unusable_generation, .object = std::to_string(generation.version.number), .warning = true});
+    const std::string object = std::to_string(generation.version.number);
+    output.notes.push_back({.kind = "policy.unusable", .text = unusable_generation, .object = object, .warning = true});
   };
   auto decoded = DecodeGeneration(generation.content);
   if (!decoded || decoded->number != generation.version.number) return unusable("its content is damaged or of a later version of egressd");
@@ -202,7 +205,8 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
     // What the kernel did not take is not held here: somebody else may.
     std::erase_if(claims, [&](const auto& entry) { return !committed_addresses.contains(entry.first); });
     if (kernel_error != input.error->message) {
-      output.notes.push_back({.kind = "kernel.refused", .text = input.error->message, .object = settings.config.node.name, .warning = true});
+      const std::string& name = settings.config.node.name;
+      output.notes.push_back({.kind = "kernel.refused", .text = input.error->message, .object = name, .warning = true});
     }
     kernel_error = input.error->message;
     retry_at = at + kKernelRetry;

@@ -93,10 +93,11 @@ void Agent::Body::Flush(Output& output) {
 void Agent::Body::UpdateUnderlay(Time at) {
   underlay = UnderlayOf(settings.config, host, underlay);
   if (!underlay) return;
-  membership.Begin(at, {.address = settings.config.cluster.listen_address.value_or(*underlay), .port = settings.config.cluster.listen_port});
+  const policy::NodeConfig::Cluster& cluster = settings.config.cluster;
+  membership.Begin(at, {.address = cluster.listen_address.value_or(*underlay), .port = cluster.listen_port});
 }
 
-// Own number: the former one, else the first choice; when a living node with an earlier name has the same, or none is set, the next free one.
+// Own number: the former one, else the first choice; when a living node with an earlier name has the same, the next free one.
 void Agent::Body::UpdateTunnelNumber() {
   const std::string& name = settings.config.node.name;
   const std::uint16_t last = LastTunnelNumber(settings.config.tunnel);
@@ -130,7 +131,9 @@ gossip::Record Agent::Body::OwnRecord() const {
   }
   // With its own file the number means nothing to others: only the digest is shown, so that the skew can be seen.
   record.policy = replication.version();
-  if (!settings.config.replicate_policy && in_force->selection) record.policy = {.number = 0, .digest = DigestOfText(in_force->generation.text)};
+  if (!settings.config.replicate_policy && in_force->selection) {
+    record.policy = {.number = 0, .digest = DigestOfText(in_force->generation.text)};
+  }
   for (const auto& [address, term] : claims) {
     if (record.claims.size() < gossip::kClaimLimit) record.claims.push_back({.address = address, .term = term});
   }

@@ -39,7 +39,8 @@ void Agent::Body::UpdateUnable() {
     auto [entry, fresh] = mine.try_emplace(gateway, false);
     if (fresh) {
       const auto found = set.gateways.find(gateway);
-      entry->second = found != set.gateways.end() && policy::Matches(found->second.nodes, settings.config.node.name, settings.config.node.labels);
+      const policy::NodeConfig::Node& self = settings.config.node;
+      entry->second = found != set.gateways.end() && policy::Matches(found->second.nodes, self.name, self.labels);
     }
     if (!entry->second) continue;
     const auto device = plan::UplinkFor(set, settings.config, host, gateway, address);
@@ -58,7 +59,8 @@ void Agent::Body::UpdateHolding(Time at, Output& output) {
   claims.clear();
   for (const gossip::Claim& claim : holding.claims) claims[claim.address] = claim.term;
   for (const IpAddress& address : holding.taken) {
-    output.notes.push_back({.kind = "ip.taken", .text = std::format("{} taken (term {})", address.ToString(), claims[address]), .object = address.ToString()});
+    const std::string object = address.ToString();
+    output.notes.push_back({.kind = "ip.taken", .text = std::format("{} taken (term {})", object, claims[address]), .object = object});
   }
   for (const GivenUp& given_up : holding.given_up) {
     announcer.Stop(given_up.address);
@@ -85,7 +87,9 @@ std::vector<plan::Peer> Agent::Body::Peers(const std::vector<NodeView>& nodes) c
     const gossip::Record& record = *node->record;
     if (record.tunnel_number == 0 || record.tunnel_number > last || record.underlay.is_unspecified()) continue;
     if (record.underlay == *underlay || !used.insert(record.tunnel_number).second) continue;
-    peers.push_back({.name = record.name, .underlay = record.underlay, .identity = plan::IdentityOf(record.tunnel_number, settings.config.tunnel)});
+    peers.push_back({.name = record.name,
+                     .underlay = record.underlay,
+                     .identity = plan::IdentityOf(record.tunnel_number, settings.config.tunnel)});
   }
   std::ranges::sort(peers, {}, &plan::Peer::name);
   return peers;

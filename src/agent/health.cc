@@ -40,7 +40,9 @@ void AddAddresses(const Status& status, std::vector<Health>& health) {
 void AddRejected(const RejectedDatagrams& rejected, std::vector<Health>& health) {
   const auto add = [&](std::uint64_t count, std::string_view what, std::string_view hint) {
     if (count == 0) return;
-    health.push_back({.code = "W105", .object = "cluster", .text = std::format("{} datagram{} rejected: {}", count, count == 1 ? "" : "s", what),
+    health.push_back({.code = "W105",
+                      .object = "cluster",
+                      .text = std::format("{} datagram{} rejected: {}", count, count == 1 ? "" : "s", what),
                       .hint = std::string(hint)});
   };
   add(rejected.wrong_cluster, "another cluster's name", "cluster.name must be the same on every node");

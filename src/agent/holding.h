@@ -1,6 +1,7 @@
 // Which egress IPs this node holds, takes and gives up: a pure function of what it knows.
 //
-//   keep      it is bound by the policy in force, this node is one of its gateways, has an uplink for it, and nobody who lives has a better claim
+//   keep      it is bound by the policy in force, this node is one of its gateways and has an uplink for it, and nobody who lives has
+//             a better claim
 //   give up   any of these ended
 //   take      nobody who lives claims it, and placement names this node
 //

@@ -16,7 +16,8 @@ bool Agent::MayStay(const policy::Flow& original, std::uint16_t mark) const {
   const policy::SourceClass* source = selection->ClassOf(original.source);
   if (source == nullptr) return true;
   // Conntrack does not tell the device; where it would decide, nothing is known.
-  const bool depends_on_device = std::ranges::any_of(source->interests, [](const policy::Interest& interest) { return !interest.interfaces.empty(); });
+  const auto names_device = [](const policy::Interest& interest) { return !interest.interfaces.empty(); };
+  const bool depends_on_device = std::ranges::any_of(source->interests, names_device);
   if (depends_on_device && original.interface.empty()) return true;
   if (body.internal_revision != body.revision) {
     body.internal = plan::InternalOf(body.inputs);

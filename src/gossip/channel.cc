@@ -65,9 +65,11 @@ std::expected<Received, Rejection> Channel::Open(ByteView datagram) {
     if (!received.message) return std::unexpected(Rejection::kMalformed);
     return received;
   }
-  auto whole = Join(received.sender,
-                    {.incarnation = received.incarnation, .first_sequence = sequence - part, .parts = std::vector<Bytes>(parts), .missing = parts},
-                    part, bytes);
+  Partial partial{.incarnation = received.incarnation,
+                  .first_sequence = sequence - part,
+                  .parts = std::vector<Bytes>(parts),
+                  .missing = parts};
+  auto whole = Join(received.sender, std::move(partial), part, bytes);
   if (!whole) return std::unexpected(whole.error());
   if (*whole) {
     received.message = Decode(**whole);

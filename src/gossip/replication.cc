@@ -25,7 +25,8 @@ void Replication::Have(Generation generation) {
 void Replication::Consider(Time now, const std::map<std::string, Member>& members) {
   Version newest = have_.version;
   for (const auto& [name, member] : members) {
-    if (member.lives() && member.record.policy.number > 0 && !refused_.contains(member.record.policy)) newest = std::max(newest, member.record.policy);
+    const Version& theirs = member.record.policy;
+    if (member.lives() && theirs.number > 0 && !refused_.contains(theirs)) newest = std::max(newest, theirs);
   }
   if (newest == have_.version) {
     fetch_.reset();
@@ -84,8 +85,8 @@ void Replication::Receive(Time, const Endpoint& from, const std::string&, const 
     if (number >= ChunkCount(total)) return;
     const std::size_t begin = std::size_t{number} * kChunkBytes;
     const std::string_view piece = std::string_view(have_.content).substr(begin, kChunkBytes);
-    outgoing_.push_back({.to = from,
-                         .message = Chunk{.version = have_.version, .total_bytes = total, .number = number, .bytes = {piece.begin(), piece.end()}}});
+    Chunk chunk{.version = have_.version, .total_bytes = total, .number = number, .bytes = {piece.begin(), piece.end()}};
+    outgoing_.push_back({.to = from, .message = std::move(chunk)});
   }
 }
 

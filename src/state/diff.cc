@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iterator>
 #include <set>
 #include <type_traits>
@@ -16,6 +17,20 @@ inline constexpr bool kIsNft = std::is_same_v<Kind, NftTable> || std::is_same_v<
 struct Gone {
   std::set<NftFamily> families;
   std::set<NftName> sets;
+
+  // A set in use cannot be replaced: the chains that look into it let go of it in the same batch.
+  bool Disturbs(const NftChain& chain) const {
+    return std::ranges::any_of(chain.rules, [&](const NftRule& rule) {
+      return std::ranges::any_of(rule.expressions, [&](const NftExpression& expression) {
+        const auto* lookup = std::get_if<NftLookup>(&expression);
+        return lookup != nullptr && sets.contains({chain.key.family, lookup->set});
+      });
+    });
+  }
+  template <typename Kind>
+  bool Disturbs(const Kind&) const {
+    return false;
+  }
 
   bool Takes(const NftElement& element) const { return families.contains(element.key.set.family) || sets.contains(element.key.set); }
   template <typename Kind>
@@ -62,7 +77,7 @@ void DiffKind(const std::map<Key, Kind>& observed, const std::map<Key, Kind>& de
       lists.create.push_back({Operation::kCreate, wanted->second});
       ++wanted;
     } else {
-      if (!(found->second == wanted->second)) {
+      if (!(found->second == wanted->second) || gone.Disturbs(wanted->second)) {
         lists.replace.push_back({Operation::kReplace, wanted->second});
         gone.Add(wanted->second);
       }

@@ -9,7 +9,7 @@ talk a1 udp $SERVER4 >/dev/null
 words() { tr -s ' ,{}\n\t' '\n' | sort; }
 look() {  # look NODE: the kernel objects, in an order of their own
   on "$1" nft -s list table inet egressd 2>/dev/null | words
-  on "$1" ip rule; on "$1" ip -6 rule
+  on "$1" ip rule | sort; on "$1" ip -6 rule | sort
   on "$1" ip route show table all | grep -v '^broadcast\|^local\|^multicast' | sort
   on "$1" ip -6 route show table all | grep -v '^local\|^multicast\|^anycast\|fe80' | sort
   on "$1" ip -o address show up0 2>/dev/null | grep -c "$EGRESS4\|$EGRESS6" || true
@@ -40,8 +40,8 @@ repaired() {  # repaired NODE WHAT COMMAND…: the median of three rounds
   [[ $(talk a1 udp $SERVER4) == "$EGRESS4" ]] || fail "no traffic after the repair of $what"
 }
 began=$(now_ms); look src1 >/dev/null; cost=$(($(now_ms) - began))
-priority=$(on src1 ip rule | awk '/fwmark 0x/ { sub(":", "", $1); print $1; exit }')
-[[ -n $priority ]] || fail "no rule of egressd"
+priority=99
+on src1 ip rule | grep -q '^99:.*fwmark' || fail "no rule of egressd"
 
 for name in src1 gw1; do
   repaired $name "nft flush ruleset" nft flush ruleset
@@ -52,7 +52,7 @@ done
 repaired src1 "ip rule del" ip rule del priority "$priority"
 repaired src1 "ip -6 rule del" ip -6 rule del priority "$priority"
 repaired src1 "ip rule flush" bash -c 'ip rule flush; ip rule add priority 32766 lookup main; ip rule add priority 32767 lookup default'
-table=$(on src1 ip rule | awk '/fwmark 0x/ { print $NF; exit }')
+table=$(on src1 ip rule | sed -n 's/^99:.*lookup \([0-9]*\).*/\1/p' | head -n1)
 repaired src1 "ip route flush table $table" ip route flush table "$table"
 repaired src1 "ip neigh flush" ip neighbour flush dev egressd0 nud permanent
 repaired gw1 "ip addr del of the egress address" ip address del "$EGRESS4/32" dev up0

@@ -9,7 +9,7 @@ bulk down|up SERVER BYTES     a TCP transfer; prints the bytes that arrived
 large SERVER BYTES            one UDP datagram each way; prints the bytes that came back. IPv6: up to three, because routers do not fragment
                               (RFC 8200 section 5): the first ones teach both ends the path's MTU
 vxlan TO PORT VNI ID SOURCE DESTINATION MAC    one VXLAN+GBP frame around a UDP packet
-capture DEVICE PORT COUNT FILE                 UDP datagrams to this port, as they are on the wire
+capture DEVICE PORT COUNT FILE                 UDP datagrams that arrive for this port, as they are on the wire
 inject FILE KIND [FROM]       sends captured datagrams again: replay | flip | truncate | garbage
 plain DEVICE                  no segmentation offload: what is on the wire is what a real card would send
 json EXPRESSION               a Python expression over the JSON document on standard input, which is called d
@@ -115,8 +115,8 @@ class Watch:
     def settle(self):
         """Until everything that has arrived is counted."""
         for s in self.sockets:
-            quiet = 0
-            while quiet < 2:
+            quiet, until = 0, time.monotonic() + 0.3  # a stream never is quiet
+            while quiet < 2 and time.monotonic() < until:
                 time.sleep(0.01)
                 ready = selectors.DefaultSelector()
                 ready.register(s, selectors.EVENT_READ)
@@ -369,8 +369,8 @@ def capture(device, port, count, path):
     s.settimeout(20)
     found = []
     while len(found) < int(count):
-        frame = s.recv(65536)
-        if frame[12:14] != b"\x08\x00" or frame[23] != 17:
+        frame, where = s.recvfrom(65536)
+        if where[2] == 4 or frame[12:14] != b"\x08\x00" or frame[23] != 17:
             continue
         start = 14 + (frame[14] & 15) * 4
         sport, dport, length, _ = struct.unpack("!HHHH", frame[start:start + 8])

@@ -13,7 +13,8 @@ namespace {
 constexpr Time kNow{Duration{1'000'000'000}};
 
 IpAddress ArbitraryAddress() {
-  const auto bytes = *rc::gen::container<std::vector<std::uint8_t>>(*rc::gen::element<std::size_t>(4, 16), rc::gen::arbitrary<std::uint8_t>());
+  const std::size_t length = *rc::gen::element<std::size_t>(4, 16);
+  const auto bytes = *rc::gen::container<std::vector<std::uint8_t>>(length, rc::gen::arbitrary<std::uint8_t>());
   return IpAddress::FromBytes(bytes);
 }
 
@@ -32,7 +33,8 @@ Record ArbitraryFullRecord() {
   Record record = ArbitraryRecord();
   record.gossip = {.address = ArbitraryAddress(), .port = *rc::gen::arbitrary<std::uint16_t>()};
   record.underlay = ArbitraryAddress();
-  record.labels = *rc::gen::container<std::map<std::string, std::string>>(rc::gen::arbitrary<std::string>(), rc::gen::arbitrary<std::string>());
+  const auto text = rc::gen::arbitrary<std::string>();
+  record.labels = *rc::gen::container<std::map<std::string, std::string>>(text, text);
   record.policy = {.number = *rc::gen::arbitrary<std::uint64_t>(), .digest = *rc::gen::arbitrary<std::uint64_t>()};
   std::map<IpAddress, std::uint64_t> claims;
   for (int n = *rc::gen::inRange(0, 6); n > 0; --n) claims[ArbitraryAddress()] = *rc::gen::arbitrary<std::uint64_t>();
@@ -82,7 +84,9 @@ TEST_CASE("everybody who heard the same claims names the same holder") {
   CHECK(rc::check("claims", [] {
     const IpAddress address = IpAddress::Ipv4(1);
     std::vector<std::pair<std::string, std::uint64_t>> said;
-    for (int n = *rc::gen::inRange(1, 6); n > 0; --n) said.emplace_back(std::string(1, static_cast<char>('a' + n)), *rc::gen::inRange<std::uint64_t>(1, 4));
+    for (int n = *rc::gen::inRange(1, 6); n > 0; --n) {
+      said.emplace_back(std::string(1, static_cast<char>('a' + n)), *rc::gen::inRange<std::uint64_t>(1, 4));
+    }
     const auto holder = [&] {
       Claims claims;
       for (const auto& [node, term] : said) claims.AddLiving(node, {{.address = address, .term = term}});

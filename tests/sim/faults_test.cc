@@ -92,9 +92,13 @@ std::string Disorder(World& world) {
     if (node.kernel != node.agent->desired()) return name + ": the kernel is not what it shall be";
     if (status.nodes.size() != world.nodes().size()) return name + " does not know every node";
     for (const agent::NodeStatus& other : status.nodes) {
-      if (other.state != agent::NodeState::kAlive) return std::format("{} takes {} for {}", name, other.name, agent::ToString(other.state));
+      if (other.state != agent::NodeState::kAlive) {
+        return std::format("{} takes {} for {}", name, other.name, agent::ToString(other.state));
+      }
     }
-    if (generation != 0 && status.generation != generation) return std::format("{} has generation {}, not {}", name, status.generation, generation);
+    if (generation != 0 && status.generation != generation) {
+      return std::format("{} has generation {}, not {}", name, status.generation, generation);
+    }
     generation = status.generation;
     for (const IpAddress& address : node.Held()) holders[address].push_back(name);
   }
@@ -104,9 +108,12 @@ std::string Disorder(World& world) {
     if (status.digest != reference.digest) return name + " has another policy";
     std::size_t bound = 0;
     for (const agent::EgressIpStatus& ip : status.egress_ips) {
-      if (ip.state != agent::EgressIpState::kHeld) return std::format("{} says {} is {}", name, ip.address.ToString(), agent::ToString(ip.state));
+      if (ip.state != agent::EgressIpState::kHeld) {
+        return std::format("{} says {} is {}", name, ip.address.ToString(), agent::ToString(ip.state));
+      }
       if (holders[ip.address] != std::vector{ip.node}) {
-        return std::format("{} says {} is held by {}, but {} kernels have it", name, ip.address.ToString(), ip.node, holders[ip.address].size());
+        return std::format("{} says {} is held by {}, but {} kernels have it", name, ip.address.ToString(), ip.node,
+                           holders[ip.address].size());
       }
       ++bound;
     }
@@ -123,7 +130,8 @@ std::string RunSeed(std::uint64_t seed, std::size_t& taken) {
   const std::uint64_t size = 2 + world.random().Below(5);
   for (std::uint64_t i = 1; i <= size; ++i) {
     const bool gateway = i <= 2 || world.random().Chance(0.4);
-    world.Add(std::string(1, static_cast<char>('a' + i - 1)), static_cast<int>(i), {{"role", gateway ? "gateway" : "worker"}}, {"10.0.0.1", "10.0.0.2"});
+    const std::string name(1, static_cast<char>('a' + i - 1));
+    world.Add(name, static_cast<int>(i), {{"role", gateway ? "gateway" : "worker"}}, {"10.0.0.1", "10.0.0.2"});
   }
   for (const std::string& name : Names(world)) {
     world.At(world.now() + Duration{static_cast<std::int64_t>(world.random().Below(3'000'000))}, [&world, name] { world.Start(name); });

@@ -102,7 +102,11 @@ class World {
     node.gone = false;
     node.committed = false;
     node.incarnation = std::max(node.incarnation + 1, static_cast<std::uint64_t>(now_.time_since_epoch().count() / 1000));
-    agent::Settings settings{.config = node.config, .keys = node.keys, .incarnation = node.incarnation, .seed = random_.Next(), .stored = node.disk,
+    agent::Settings settings{.config = node.config,
+                             .keys = node.keys,
+                             .incarnation = node.incarnation,
+                             .seed = random_.Next(),
+                             .stored = node.disk,
                              .slots = {}};
     node.agent = std::make_unique<agent::Agent>(std::move(settings), Parser(), now_);
     node.paused_until = {};
@@ -190,7 +194,9 @@ class World {
       if (random_.Chance(weather.loss)) continue;
       const Duration delay = weather.shortest + Duration{static_cast<std::int64_t>(random_.Below(
                                  static_cast<std::uint64_t>((weather.longest - weather.shortest).count() + 1)))};
-      At(now_ + delay, [this, sender = from.name, to = target->second, source, bytes = datagram.bytes] { Deliver(sender, to, source, bytes); });
+      At(now_ + delay, [this, sender = from.name, to = target->second, source, bytes = datagram.bytes] {
+        Deliver(sender, to, source, bytes);
+      });
     }
   }
 
@@ -233,7 +239,9 @@ class World {
   void Commit(Node& node, std::uint64_t revision) {
     if (!node.committed && !node.agent->status().synced) broken.push_back(std::format("{} commits before it is synced", node.name));
     node.committed = true;
-    if (node.kernel_refuses) return Feed(node, agent::Committed{.revision = revision, .error = Error{ErrorKind::kSystem, "no buffer space available"}});
+    if (node.kernel_refuses) {
+      return Feed(node, agent::Committed{.revision = revision, .error = Error{ErrorKind::kSystem, "no buffer space available"}});
+    }
     const std::set<IpAddress> before = node.Held();
     node.kernel = node.agent->desired();
     for (const IpAddress& address : node.Held()) {

@@ -21,30 +21,24 @@ class Json {
   using Array = std::vector<Json>;
   using Object = std::vector<Member>;
 
-  Json() = default;
+  Json();
   template <std::same_as<bool> Boolean>  // not from pointers
   Json(Boolean value) : value_(value) {}
   template <typename Integer>
     requires(std::integral<Integer> && !std::same_as<Integer, bool>)
   Json(Integer value) : value_(Clamp(value)) {}
-  Json(double value) : value_(value) {}
-  Json(std::string value) : value_(std::move(value)) {}
-  Json(std::string_view value) : value_(std::string(value)) {}
-  Json(const char* value) : value_(std::string(value)) {}
+  Json(double value);
+  Json(std::string value);
+  Json(std::string_view value);
+  Json(const char* value);
   Json(Array value);
   Json(Object value);
   // null when there is no value.
   template <typename T>
-  Json(const std::optional<T>& value) {
-    if (value) *this = Json(*value);
-  }
+  Json(const std::optional<T>& value);
   // An array of whatever converts to Json.
   template <typename Range>
-  static Json List(const Range& range) {
-    Array array;
-    for (const auto& element : range) array.emplace_back(element);
-    return array;
-  }
+  static Json List(const Range& range);
 
   bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
   bool is_boolean() const { return std::holds_alternative<bool>(value_); }
@@ -82,6 +76,18 @@ struct Json::Member {
   Json value;
   bool operator==(const Member& other) const = default;
 };
+
+template <typename T>
+Json::Json(const std::optional<T>& value) {
+  if (value) *this = Json(*value);
+}
+
+template <typename Range>
+Json Json::List(const Range& range) {
+  Array array;
+  for (const auto& element : range) array.emplace_back(element);
+  return array;
+}
 
 // RFC 8259 text: on one line, or indented by two spaces and a line end behind it.
 std::string ToText(const Json& value);

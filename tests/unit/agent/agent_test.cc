@@ -43,7 +43,8 @@ struct Solo {
   explicit Solo(std::string stored = "") : disk(std::move(stored)) {
     policy::NodeConfig config;
     config.node.name = "solo";
-    agent = std::make_unique<Agent>(Settings{.config = config, .keys = {}, .incarnation = 1, .seed = 1, .stored = disk, .slots = {}}, ParseLines, now);
+    Settings settings{.config = config, .keys = {}, .incarnation = 1, .seed = 1, .stored = disk, .slots = {}};
+    agent = std::make_unique<Agent>(std::move(settings), ParseLines, now);
   }
   void Host() {
     state::Host host;

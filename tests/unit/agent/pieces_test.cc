@@ -129,8 +129,9 @@ TEST_CASE("an announcement is repeated after 100 ms, 1, 2 and 4 seconds, and lat
 TEST_CASE("a generation and the stored state survive their bytes; damage is noticed") {
   PolicyGeneration generation{.number = 7, .origin = "gw1: root", .text = "version: 1\n", .bindings = {}, .applied = {1, 2, 3}};
   generation.bindings.cursor = EgressId{9};
-  generation.bindings.bindings = {{.id = EgressId{1}, .policy = "p", .gateway = "g", .family = Family::kIpv6, .egress_ip = Ip("2001:db8::1")},
-                                  {.id = EgressId{9}, .policy = "q", .gateway = "g", .family = Family::kIpv4, .egress_ip = std::nullopt}};
+  generation.bindings.bindings = {
+      {.id = EgressId{1}, .policy = "p", .gateway = "g", .family = Family::kIpv6, .egress_ip = Ip("2001:db8::1")},
+      {.id = EgressId{9}, .policy = "q", .gateway = "g", .family = Family::kIpv4, .egress_ip = std::nullopt}};
   const std::string content = EncodeGeneration(generation);
   CHECK(DecodeGeneration(content) == generation);
   for (std::size_t length = 0; length < content.size(); ++length) CHECK(!DecodeGeneration(content.substr(0, length)));

@@ -44,7 +44,9 @@ std::vector<Message> Samples() {
           IndirectAck{.id = 9},
           Accusation{.name = "d", .stamp = {.incarnation = 1, .sequence = 2}, .verdict = Verdict::kDead},
           Records{.records = {RecordOf("a", 1), RecordOf("b", 2)}},
-          Digest{.question = true, .synced = true, .entries = {{.name = "a", .stamp = {.incarnation = 1, .sequence = 1}, .verdict = Verdict::kLeft}}},
+          Digest{.question = true,
+                 .synced = true,
+                 .entries = {{.name = "a", .stamp = {.incarnation = 1, .sequence = 1}, .verdict = Verdict::kLeft}}},
           Want{.names = {"x", "y"}},
           ChunkRequest{.version = {.number = 1, .digest = 2}, .chunks = {0, 5, 6}},
           Chunk{.version = {.number = 1, .digest = 2}, .total_bytes = 3, .number = 0, .bytes = {1, 2, 3}}};
@@ -62,7 +64,8 @@ TEST_CASE("a key file gives its keys in order, without comments and empty lines"
 
 TEST_CASE("a wrong key file is refused with the line, and the key is not repeated") {
   const std::string good = ToString(KeyOf(1));
-  for (const std::string& text : {std::string("\nnonsense"), good + "\n" + good.substr(0, 40), good + "\n" + good.substr(0, 42) + "B=", good + "\n" + good}) {
+  for (const std::string& second : {std::string("nonsense"), good.substr(0, 40), good.substr(0, 42) + "B=", good}) {
+    const std::string text = good + "\n" + second;
     const auto keys = ParseKeys(text);
     REQUIRE(!keys);
     CHECK(keys.error().message.starts_with("line 2: "));
@@ -79,7 +82,9 @@ TEST_CASE("varints have one form only") {
     CHECK(reader.Varint() == value);
     CHECK(reader.done());
   }
-  for (const Bytes& bytes : {Bytes{0x80, 0x00}, Bytes{0x80}, Bytes(10, 0xff), Bytes{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02}}) {
+  Bytes too_large(9, 0xff);
+  too_large.push_back(0x02);
+  for (const Bytes& bytes : {Bytes{0x80, 0x00}, Bytes{0x80}, Bytes(10, 0xff), too_large}) {
     Reader reader(bytes);
     reader.Varint();
     CHECK(!reader.ok());

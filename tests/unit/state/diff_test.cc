@@ -79,6 +79,20 @@ TEST_CASE("a replaced set gets all its elements again, a removed one needs no st
   CHECK(transaction.cut_over[0].operation == Operation::kRemove);
 }
 
+TEST_CASE("a replaced set takes the chains along that look into it, and no others") {
+  State before = Small();
+  const auto chain = [](const char* name, std::vector<NftExpression> expressions) {
+    return NftChain{.key = {.name = name}, .rules = {Seal({.text = name, .expressions = std::move(expressions)})}};
+  };
+  Put(before.chains, chain("looks", {NftLookup{.set = "nexthop", .result = NftLookup::Result::kValue}}));
+  Put(before.chains, chain("does_not", {NftLookup{.set = "held"}}));
+  State after = before;
+  after.sets.at(kMap).intervals = true;
+  const std::string text = ToString(Diff(before, after));
+  CHECK(text.contains("looks with 1 rule"));
+  CHECK_FALSE(text.contains("does_not"));
+}
+
 TEST_CASE("chains differ by the order and the digests of their rules") {
   const NftRule first = Seal({.text = "first"});
   const NftRule second = Seal({.text = "second"});
