@@ -168,6 +168,11 @@ void Agent::Body::UpdateInputs() {
     if (compiled.gateway_of.contains(address)) next.local_egress_ips.push_back(address);
   }
   if (next == inputs) return;
+  const auto is_peer = [](const plan::Carrier& carrier) { return carrier.kind == plan::Carrier::Kind::kPeer; };
+  for (const auto& [id, carrier] : next.carriers) {
+    const auto former = inputs.carriers.find(id);
+    if (former != inputs.carriers.end() && is_peer(former->second) != is_peer(carrier)) recheck = true;  // other translations: see MayStay
+  }
   inputs = std::move(next);
   build_needed = true;
 }

@@ -5,14 +5,35 @@
 
 namespace egressd::agent {
 
+namespace {
+
+const policy::Binding* BindingOf(const policy::Bindings& bindings, EgressId id) {
+  const auto found = std::ranges::lower_bound(bindings.bindings, id, {}, &policy::Binding::id);
+  return found != bindings.bindings.end() && found->id == id ? &*found : nullptr;
+}
+
+// The kernel translates a connection once, with its first packet. After an egress IP has moved between this node and a peer, what left with the
+// egress IP would have to leave with the tunnel address, or the other way round: the connection must be translated anew.
+bool TranslatedForCarrier(const plan::Inputs& inputs, const policy::Binding& binding, const IpAddress& translated) {
+  const auto carrier = inputs.carriers.find(binding.id);
+  if (carrier == inputs.carriers.end()) return true;
+  const IpAddress& tunnel = binding.family == Family::kIpv4 ? inputs.self.ipv4 : inputs.self.ipv6;
+  if (carrier->second.kind == plan::Carrier::Kind::kPeer) return translated == tunnel;
+  return carrier->second.kind == plan::Carrier::Kind::kNobody || !binding.egress_ip || translated == *binding.egress_ip;
+}
+
+}  // namespace
+
 // A connection stays when what was decided for it is what would be decided now:
 //   mark 0       never decided: it was there before a policy spoke about its source. It stays unless one would send or drop it now.
 //   mark 65535   goes out directly
 //   mark = id    goes through that egress id
-bool Agent::MayStay(const policy::Flow& original, std::uint16_t mark) const {
+bool Agent::MayStay(const policy::Flow& original, const IpAddress& translated, std::uint16_t mark) const {
   Body& body = *body_;
   const policy::Selection* selection = body.in_force->selection.get();
   if (selection == nullptr) return true;
+  const policy::Binding* binding = BindingOf(body.in_force->generation.bindings, EgressId{mark});
+  if (mark != 0 && mark != kDirectMark && binding == nullptr) return false;
   const policy::SourceClass* source = selection->ClassOf(original.source);
   if (source == nullptr) return true;
   // Conntrack does not tell the device; where it would decide, nothing is known.
@@ -29,9 +50,7 @@ bool Agent::MayStay(const policy::Flow& original, std::uint16_t mark) const {
   if (policy->action == policy::Action::kDrop) return false;
   if (mark == 0) return false;
   if (mark == kDirectMark) return policy->on_no_gateway == policy::OnNoGateway::kDirect;
-  const auto& bindings = body.in_force->generation.bindings.bindings;
-  const auto binding = std::ranges::lower_bound(bindings, EgressId{mark}, {}, &policy::Binding::id);
-  return binding != bindings.end() && binding->id.value == mark && binding->policy == policy->name;
+  return binding->policy == policy->name && TranslatedForCarrier(body.inputs, *binding, translated);
 }
 
 }  // namespace egressd::agent

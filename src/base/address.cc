@@ -241,7 +241,9 @@ Result<Endpoint> Endpoint::Parse(std::string_view text, std::uint16_t default_po
     if (close == std::string_view::npos) return Fail(ErrorKind::kInvalid, std::format("`{}` lacks a `]`", text));
     host = text.substr(1, close - 1);
     const auto rest = text.substr(close + 1);
-    if (!rest.empty() && !rest.starts_with(':')) return Fail(ErrorKind::kInvalid, std::format("`{}`: `:` and a port must follow the `]`", text));
+    if (!rest.empty() && !rest.starts_with(':')) {
+      return Fail(ErrorKind::kInvalid, std::format("`{}`: `:` and a port must follow the `]`", text));
+    }
     if (!rest.empty()) port = rest.substr(1);
     if (!rest.empty() && port.empty()) return Fail(ErrorKind::kInvalid, std::format("`{}` ends without a port", text));
   } else if (std::ranges::count(text, ':') == 1) {

@@ -147,7 +147,8 @@ bool IsPlain(std::string_view text) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };
   if (text.empty() || !letter(text.front())) return false;
-  if (!std::ranges::all_of(text, [&](char c) { return letter(c) || digit(c) || c == '_' || c == '-' || c == '.' || c == '/'; })) return false;
+  if (!std::ranges::all_of(text, [&](char c) { return letter(c) || digit(c) || c == '_' || c == '-' || c == '.' || c == '/'; }))
+    return false;
   std::string lower(text);
   std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   static constexpr std::array<std::string_view, 9> kWords{"true", "false", "yes", "no", "on", "off", "null", "y", "n"};

@@ -36,7 +36,8 @@ bool Call::follows() const { return body_->follows; }
 std::uint32_t Call::user() const { return body_->user; }
 bool Call::is_open() const { return *body_->open; }
 
-// A caller that went away in the meantime gets no answer; that is no error of ours, so the results of the library's calls do not matter below.
+// A caller that went away in the meantime gets no answer; that is no error of ours, so the results of the library's calls do not matter
+// below.
 void Call::Reply(const Json& parameters) {
   if (!is_open()) return;
   *body_->open = false;
@@ -84,7 +85,8 @@ namespace {
 template <std::size_t kIndex>
 int Dispatch(sd_varlink* link, sd_json_variant* parameters, sd_varlink_method_flags_t flags, void* userdata);
 
-constexpr const char* kMethods[] = {"GetStatus", "Validate", "Diff", "Apply", "Reload", "List", "Explain", "Events", "GetPolicy", "Version"};
+constexpr const char* kMethods[] = {"GetStatus", "Validate", "Diff",   "Apply",     "Reload",
+                                    "List",      "Explain",  "Events", "GetPolicy", "Version"};
 
 void Begin(void* userdata, sd_varlink* link, sd_json_variant* parameters, sd_varlink_method_flags_t flags, const char* method);
 
@@ -133,7 +135,8 @@ Result<Fd> Listen(const Server::Settings& settings) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (settings.path.size() >= sizeof address.sun_path) {
-    return Fail(ErrorKind::kInvalid, settings.path + ": the path of a socket has at most " + std::to_string(sizeof address.sun_path - 1) + " bytes");
+    return Fail(ErrorKind::kInvalid,
+                settings.path + ": the path of a socket has at most " + std::to_string(sizeof address.sun_path - 1) + " bytes");
   }
   std::memcpy(address.sun_path, settings.path.c_str(), settings.path.size() + 1);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

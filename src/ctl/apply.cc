@@ -31,7 +31,8 @@ int Store(const Session& session, const Checked& checked) {
     auto parsed = yaml::ParseNodeConfig(*text, session.arguments().config);
     if (!parsed.ok()) {
       std::fputs(RenderAll(parsed.findings, *text, session.arguments().color).c_str(), stderr);
-      return session.Complain({.exit_code = kInvalidConfiguration, .message = session.arguments().config + " is invalid: the policy was not stored"});
+      return session.Complain(
+          {.exit_code = kInvalidConfiguration, .message = session.arguments().config + " is invalid: the policy was not stored"});
     }
     config = std::move(parsed.value);
   } else if (text.error().kind != ErrorKind::kNotFound) {
@@ -50,8 +51,8 @@ int Store(const Session& session, const Checked& checked) {
     session.Print(Json::Object{{"schema", "egressd.apply/v1"}, {"running", false}, {"stored", path}, {"changed", !same}});
     return kDone;
   }
-  session.Say(std::format("{}: valid ({})\n{} {}\negressd is not running: the policy takes effect with `systemctl start egressd`", checked.input.name(),
-                          Contents(checked.set), same ? "already stored as" : "stored as", path));
+  session.Say(std::format("{}: valid ({})\n{} {}\negressd is not running: the policy takes effect with `systemctl start egressd`",
+                          checked.input.name(), Contents(checked.set), same ? "already stored as" : "stored as", path));
   return kDone;
 }
 
@@ -99,7 +100,8 @@ void PrintFollowed(const Session& session, const Json& applied, const Followed& 
   const std::size_t total = followed.nodes.size() + followed.missing.size();
   if (session.structured()) {
     Json::Array nodes;
-    for (const Follower& node : followed.nodes) nodes.push_back(Json::Object{{"name", node.name}, {"followed", true}, {"ms", node.after_ms}});
+    for (const Follower& node : followed.nodes)
+      nodes.push_back(Json::Object{{"name", node.name}, {"followed", true}, {"ms", node.after_ms}});
     for (const std::string& name : followed.missing) nodes.push_back(Json::Object{{"name", name}, {"followed", false}, {"ms", Json()}});
     session.Print(Json::Object{{"schema", "egressd.apply/v1"},
                                {"running", true},
@@ -127,10 +129,12 @@ int Apply(Session& session) {
   }
   const auto checked = ReadAndCheck(session);
   if (!checked) return checked.error();
-  if (!checked->warnings.empty() && !session.structured()) std::fputs(checked->input.Render(checked->warnings, session.arguments().color).c_str(), stderr);
+  if (!checked->warnings.empty() && !session.structured())
+    std::fputs(checked->input.Render(checked->warnings, session.arguments().color).c_str(), stderr);
 
   const auto answer = session.Call("Apply", Json::Object{{"text", checked->input.text()}, {"file", checked->input.name()}});
-  if (!answer && answer.error().kind == ErrorKind::kUnavailable && answer.error().message.starts_with("no answer")) return Store(session, *checked);
+  if (!answer && answer.error().kind == ErrorKind::kUnavailable && answer.error().message.starts_with("no answer"))
+    return Store(session, *checked);
   if (!answer) return session.Complain(answer.error());
   if (answer->error == control::kInvalid) {
     auto findings = FindingsIn(answer->parameters);

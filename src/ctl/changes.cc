@@ -12,7 +12,8 @@ using control::Json;
 namespace {
 
 std::size_t Number(const Json& changes, std::string_view kind) {
-  return static_cast<std::size_t>(std::ranges::count_if(changes.items(), [&](const Json& change) { return change["kind"].text() == kind; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(changes.items(), [&](const Json& change) { return change["kind"].text() == kind; }));
 }
 
 std::string Painted(const Session& session, const std::string& kind) {
@@ -47,7 +48,8 @@ std::string Difference(const Session& session, const Json& changes) {
 }
 
 std::string CountOfChanges(const Json& changes) {
-  return std::format("{} to add, {} to change, {} to remove", Number(changes, "created"), Number(changes, "changed"), Number(changes, "removed"));
+  return std::format("{} to add, {} to change, {} to remove", Number(changes, "created"), Number(changes, "changed"),
+                     Number(changes, "removed"));
 }
 
 bool AnyChange(const Json& changes) { return Number(changes, "unchanged") != changes.items().size(); }

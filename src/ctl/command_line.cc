@@ -33,7 +33,10 @@ struct Globals {
 };
 
 void AddGlobals(CLI::App& app, Globals& globals) {
-  app.add_option("--socket", globals.socket, "control socket of the daemon")->envname("EGRESSD_SOCKET")->type_name("PATH")->capture_default_str();
+  app.add_option("--socket", globals.socket, "control socket of the daemon")
+      ->envname("EGRESSD_SOCKET")
+      ->type_name("PATH")
+      ->capture_default_str();
   app.add_option("--config", globals.config, "node file")->envname("EGRESSD_CONFIG")->type_name("FILE")->capture_default_str();
   app.add_option("-o,--output", globals.output, "table, wide, json, yaml or name")->type_name("FORMAT")->capture_default_str();
   app.add_option("--color", globals.color, "auto, always or never")->type_name("WHEN")->capture_default_str();
@@ -64,7 +67,10 @@ void AddVerb(CLI::App& app, const Verb& verb, Slots& slots) {
     if (option.value == nullptr) {
       sub->add_flag(option.names, slots.switches[name], option.help);
     } else {
-      sub->add_option(option.names, slots.values[name], option.help)->type_name(option.value)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      sub->add_option(option.names, slots.values[name], option.help)
+          ->type_name(option.value)
+          ->expected(1)
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     }
   }
 }

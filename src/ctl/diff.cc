@@ -45,7 +45,8 @@ int Diff(Session& session) {
   if (!found["effects"].items().empty()) out += "\nEffect\n";
   for (const Json& effect : found["effects"].items()) out += "  " + effect.text() + '\n';
   out += std::format("\nPlan: {}.", CountOfChanges(found["changes"]));
-  if (const auto ending = found["connections"].integer(); ending > 0) out += std::format(" {} end.", Count(static_cast<std::size_t>(ending), "connection"));
+  if (const auto ending = found["connections"].integer(); ending > 0)
+    out += std::format(" {} end.", Count(static_cast<std::size_t>(ending), "connection"));
   session.Say(out);
   return exit_code;
 }

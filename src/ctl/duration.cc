@@ -15,7 +15,8 @@ Result<std::chrono::milliseconds> ParseDuration(std::string_view text) {
   if (unit == "ms") milliseconds = 1;
   if (unit == "m" || unit == "min") milliseconds = 60'000;
   if (unit == "h") milliseconds = 3'600'000;
-  if (error != std::errc() || milliseconds == 0) return Fail(ErrorKind::kInvalid, std::format("'{}' is not a duration such as 500ms, 10s, 2m or 1h", text));
+  if (error != std::errc() || milliseconds == 0)
+    return Fail(ErrorKind::kInvalid, std::format("'{}' is not a duration such as 500ms, 10s, 2m or 1h", text));
   return std::chrono::milliseconds(milliseconds * number);
 }
 

@@ -16,8 +16,10 @@ std::string Conclusion(const Session& session, const Json& found, const std::str
   const std::string& action = found["action"].text();
   const std::string& egress_ip = found["egress_ip"].text();
   if (action == "drop") return session.Red(std::format("=> dropped by policy {}", found["policy"].text()));
-  if (action == "snat" && !egress_ip.empty() && !found["node"].text().empty()) return session.Green(std::format("=> {} sees {}", destination, egress_ip));
-  if (action == "snat" && !found["node"].text().empty()) return session.Green(std::format("=> {} sees {}'s own address", destination, found["node"].text()));
+  if (action == "snat" && !egress_ip.empty() && !found["node"].text().empty())
+    return session.Green(std::format("=> {} sees {}", destination, egress_ip));
+  if (action == "snat" && !found["node"].text().empty())
+    return session.Green(std::format("=> {} sees {}'s own address", destination, found["node"].text()));
   if (action == "snat") return session.Red("=> no gateway can carry it now");
   return "=> goes out as if egressd were not there";
 }
@@ -26,7 +28,8 @@ std::string Conclusion(const Session& session, const Json& found, const std::str
 
 int Explain(Session& session) {
   const auto end = ParseFlowEnd(session.arguments().Text("destination"));
-  if (!end) return session.Complain({.exit_code = kUsage, .message = end.error().message, .hint = "egressctl explain shop/web 192.0.2.44:443/tcp"});
+  if (!end)
+    return session.Complain({.exit_code = kUsage, .message = end.error().message, .hint = "egressctl explain shop/web 192.0.2.44:443/tcp"});
   Json parameters = Json::Object{{"source", session.arguments().Text("source")},
                                  {"destination", end->address.ToString()},
                                  {"protocol", end->protocol},
@@ -39,14 +42,16 @@ int Explain(Session& session) {
     session.Print(found);
     return kDone;
   }
-  const std::string destination = end->port == 0 ? end->address.ToString() : Endpoint{.address = end->address, .port = end->port}.ToString();
+  const std::string destination =
+      end->port == 0 ? end->address.ToString() : Endpoint{.address = end->address, .port = end->port}.ToString();
   const std::string& workload = found["workload"].text();
   std::string out = std::format("from  {}{}\n", found["source"].text(), workload.empty() ? "" : "  " + workload);
   out += std::format("to    {} {}\n\n", destination, ProtocolName(end->protocol));
   std::vector<std::vector<std::string>> rows{{"POLICY", "RESULT"}};
   if (!found["policy"].text().empty()) {
     const std::string& gateway = found["gateway"].text();
-    rows.push_back({found["policy"].text(), std::format("<- used: {}{}", found["action"].text(), gateway.empty() ? "" : " through gateway " + gateway)});
+    rows.push_back({found["policy"].text(),
+                    std::format("<- used: {}{}", found["action"].text(), gateway.empty() ? "" : " through gateway " + gateway)});
   }
   for (const Json& other : found["rejected"].items()) rows.push_back({other["policy"].text(), other["reason"].text()});
   if (rows.size() > 1) out += Columns(rows) + '\n';

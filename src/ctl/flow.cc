@@ -10,7 +10,8 @@ namespace egressd::ctl {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::uint8_t>, 5> kProtocols{{{"tcp", 6}, {"udp", 17}, {"sctp", 132}, {"icmp", 1}, {"icmpv6", 58}}};
+constexpr std::array<std::pair<std::string_view, std::uint8_t>, 5> kProtocols{
+    {{"tcp", 6}, {"udp", 17}, {"sctp", 132}, {"icmp", 1}, {"icmpv6", 58}}};
 
 std::optional<unsigned> Number(std::string_view text, unsigned largest) {
   unsigned value = 0;
@@ -45,7 +46,8 @@ Result<FlowEnd> ParseFlowEnd(std::string_view text) {
       out.protocol = static_cast<std::uint8_t>(*number);
       known = true;
     }
-    if (!known) return Fail(ErrorKind::kInvalid, std::format("{}: unknown protocol '{}': tcp, udp, sctp, icmp or a number", text, protocol));
+    if (!known)
+      return Fail(ErrorKind::kInvalid, std::format("{}: unknown protocol '{}': tcp, udp, sctp, icmp or a number", text, protocol));
     ping = out.protocol == 1;
   }
   std::string_view address = rest;
@@ -57,7 +59,8 @@ Result<FlowEnd> ParseFlowEnd(std::string_view text) {
     port = rest.substr(end + 1);
     if (!port.empty() && port.front() != ':') return Fail(ErrorKind::kInvalid, std::format("{}: expected :PORT behind the ]", text));
     if (!port.empty()) port.remove_prefix(1);
-  } else if (const std::size_t colon = rest.find(':'); colon != std::string_view::npos && rest.find(':', colon + 1) == std::string_view::npos) {
+  } else if (const std::size_t colon = rest.find(':');
+             colon != std::string_view::npos && rest.find(':', colon + 1) == std::string_view::npos) {
     address = rest.substr(0, colon);
     port = rest.substr(colon + 1);
   }

@@ -59,7 +59,8 @@ std::expected<Input, Complaint> Input::Read(const std::vector<std::string>& path
     for (const std::string& name : names) {
       auto text = name == "-" ? StandardInput() : control::ReadFile(name);
       if (!text) {
-        return std::unexpected(Complaint{.exit_code = text.error().kind == ErrorKind::kPermission ? kNoPermission : kFailed, .message = text.error().message});
+        return std::unexpected(
+            Complaint{.exit_code = text.error().kind == ErrorKind::kPermission ? kNoPermission : kFailed, .message = text.error().message});
       }
       out.files_.push_back({.name = name == "-" ? "<stdin>" : name, .text = std::move(*text)});
     }
@@ -113,7 +114,8 @@ std::string Summary(const std::vector<policy::Finding>& findings, const std::str
 }
 
 std::string Contents(const policy::PolicySet& set) {
-  std::vector<std::string> parts{Count(set.policies.size(), "policy", "policies"), Count(set.gateways.size(), "gateway"), Count(set.pools.size(), "pool")};
+  std::vector<std::string> parts{Count(set.policies.size(), "policy", "policies"), Count(set.gateways.size(), "gateway"),
+                                 Count(set.pools.size(), "pool")};
   if (!set.workloads.empty()) parts.push_back(Count(set.workloads.size(), "workload"));
   return Join(parts, ", ");
 }

@@ -34,7 +34,6 @@ constexpr const char* kGateway = "gateway";
 constexpr const char* kNode = "node";
 constexpr const char* kNodes = "nodes";
 constexpr const char* kNamespace = "namespace";
-constexpr const char* kAction = "action";
 constexpr const char* kGeneration = "generation";
 constexpr const char* kWorkloads = "workloads";
 constexpr const char* kConnections = "connections";
@@ -52,7 +51,9 @@ std::string Labels(const Session& /*session*/, const Json& item) {
 }
 
 std::string Role(const Session& /*session*/, const Json& item) { return item["gateway"].boolean() ? "gateway" : "-"; }
-std::string RoundTrip(const Session& /*session*/, const Json& item) { return item["rtt_ms"].is_null() ? "-" : std::format("{:.1f} ms", item["rtt_ms"].real()); }
+std::string RoundTrip(const Session& /*session*/, const Json& item) {
+  return item["rtt_ms"].is_null() ? "-" : std::format("{:.1f} ms", item["rtt_ms"].real());
+}
 std::string NumberOfIps(const Session& /*session*/, const Json& item) { return std::to_string(item["egress_ips"].items().size()); }
 std::string ActionOrDisabled(const Session& session, const Json& item) {
   return item["enabled"].boolean() ? item["action"].text() : session.Yellow("disabled");
@@ -73,22 +74,62 @@ std::string Default(const Session& /*session*/, const Json& item) { return item[
 
 std::span<const Kind> Kinds() {
   static const std::vector<Kind> kKinds{
-      {"nodes", "node", kName, {"node", "no"},
-       {{"NODE", TextOf<kName>}, {"ADDRESS", TextOf<kAddress>}, {"STATE", State}, {"ROLE", Role}, {"RTT", RoundTrip},
-        {"GENERATION", NumberOf<kGeneration>}, {"IPS", NumberOfIps}, {"TUNNEL", TextOf<kTunnelAddress>, true}, {"HELD", TextsOf<kEgressIps>, true},
+      {"nodes",
+       "node",
+       kName,
+       {"node", "no"},
+       {{"NODE", TextOf<kName>},
+        {"ADDRESS", TextOf<kAddress>},
+        {"STATE", State},
+        {"ROLE", Role},
+        {"RTT", RoundTrip},
+        {"GENERATION", NumberOf<kGeneration>},
+        {"IPS", NumberOfIps},
+        {"TUNNEL", TextOf<kTunnelAddress>, true},
+        {"HELD", TextsOf<kEgressIps>, true},
         {"LABELS", Labels}}},
-      {"gateways", "gateway", kName, {"gateway", "gw"},
-       {{"GATEWAY", TextOf<kName>}, {"ALIVE", Alive}, {"NODES", TextsOf<kNodes>}, {"POOLS", TextsOf<kPools>}, {"EGRESS IPS", Placed},
-        {"DEFAULT", Default, true}, {"POLICIES", TextsOf<kPolicies>, true}}},
-      {"policies", "policy", kName, {"policy", "pol"},
-       {{"POLICY", TextOf<kName>}, {"ACTION", ActionOrDisabled}, {"GATEWAY", TextOf<kGateway>}, {"EGRESS IP", TextsOf<kEgressIps>},
-        {"NODE", TextsOf<kNodes>}, {"WORKLOADS", NumberOf<kWorkloads>}, {"CONNS", NumberOf<kConnections>}}},
-      {"ips", "ip", kIp, {"ip", "egress-ips"},
-       {{"IP", TextOf<kIp>}, {"FAMILY", TextOf<kFamily>}, {"GATEWAY", TextOf<kGateway>}, {"NODE", TextOf<kNode>}, {"STATE", State},
+      {"gateways",
+       "gateway",
+       kName,
+       {"gateway", "gw"},
+       {{"GATEWAY", TextOf<kName>},
+        {"ALIVE", Alive},
+        {"NODES", TextsOf<kNodes>},
+        {"POOLS", TextsOf<kPools>},
+        {"EGRESS IPS", Placed},
+        {"DEFAULT", Default, true},
+        {"POLICIES", TextsOf<kPolicies>, true}}},
+      {"policies",
+       "policy",
+       kName,
+       {"policy", "pol"},
+       {{"POLICY", TextOf<kName>},
+        {"ACTION", ActionOrDisabled},
+        {"GATEWAY", TextOf<kGateway>},
+        {"EGRESS IP", TextsOf<kEgressIps>},
+        {"NODE", TextsOf<kNodes>},
+        {"WORKLOADS", NumberOf<kWorkloads>},
+        {"CONNS", NumberOf<kConnections>}}},
+      {"ips",
+       "ip",
+       kIp,
+       {"ip", "egress-ips"},
+       {{"IP", TextOf<kIp>},
+        {"FAMILY", TextOf<kFamily>},
+        {"GATEWAY", TextOf<kGateway>},
+        {"NODE", TextOf<kNode>},
+        {"STATE", State},
         {"POLICIES", TextsOf<kPolicies>}}},
-      {"workloads", "workload", kName, {"workload", "wl"},
-       {{"WORKLOAD", TextOf<kName>}, {"NAMESPACE", TextOf<kNamespace>}, {"ADDRESSES", TextsOf<kAddresses>}, {"POLICIES", TextsOf<kPolicies>},
-        {"NODE", TextOf<kNode>, true}, {"LABELS", Labels}}},
+      {"workloads",
+       "workload",
+       kName,
+       {"workload", "wl"},
+       {{"WORKLOAD", TextOf<kName>},
+        {"NAMESPACE", TextOf<kNamespace>},
+        {"ADDRESSES", TextsOf<kAddresses>},
+        {"POLICIES", TextsOf<kPolicies>},
+        {"NODE", TextOf<kNode>, true},
+        {"LABELS", Labels}}},
   };
   return kKinds;
 }

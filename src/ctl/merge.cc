@@ -110,14 +110,15 @@ void Add(std::vector<Section>& all, Section section, const std::vector<SourceFil
   const bool same_file = found->head.origin.file == section.head.origin.file;
   const bool map = std::ranges::find(kMaps, section.key) != kMaps.end();
   if (same_file || !map || HasValue(section) || HasValue(*found)) {
-    findings.push_back({.code = "E091",
-                        .path = section.key,
-                        .message = std::format("`{}` stands in {}:{} already", section.key, files[found->head.origin.file].name, found->head.origin.line),
-                        .hint = map ? "maps of several files can be merged in block style: the key alone on its line, its entries indented below"
-                                    : "keep it in one file",
-                        .file = files[section.head.origin.file].name,
-                        .line = section.head.origin.line,
-                        .column = 1});
+    findings.push_back(
+        {.code = "E091",
+         .path = section.key,
+         .message = std::format("`{}` stands in {}:{} already", section.key, files[found->head.origin.file].name, found->head.origin.line),
+         .hint = map ? "maps of several files can be merged in block style: the key alone on its line, its entries indented below"
+                     : "keep it in one file",
+         .file = files[section.head.origin.file].name,
+         .line = section.head.origin.line,
+         .column = 1});
     return;
   }
   if (const auto indent = Indent(found->body)) Align(section.body, *indent);

@@ -1,5 +1,5 @@
-// Several policy files as one text: `-f DIRECTORY`. Their maps (workloads, pools, gateways, policies, …) are put together key by key; everything else may
-// stand in one file only. Pure.
+// Several policy files as one text: `-f DIRECTORY`. Their maps (workloads, pools, gateways, policies, …) are put together key by key;
+// everything else may stand in one file only. Pure.
 //
 // 1. One file stays as it is, byte for byte.
 // 2. Every line of the merged text knows where it came from, so that findings point at what the operator wrote.

@@ -24,7 +24,8 @@ void Session::Print(const Json& value) const { Print(format() == Format::kYaml ?
 
 int Session::Complain(const Complaint& complaint) const {
   if (structured()) {
-    Print(Json::Object{{"schema", "egressd.error/v1"}, {"exit", complaint.exit_code}, {"message", complaint.message}, {"hint", complaint.hint}});
+    Print(Json::Object{
+        {"schema", "egressd.error/v1"}, {"exit", complaint.exit_code}, {"message", complaint.message}, {"hint", complaint.hint}});
     return complaint.exit_code;
   }
   std::fputs(std::format("{} {}\n", Red("egressctl:"), complaint.message).c_str(), stderr);
@@ -37,7 +38,9 @@ int Session::Complain(const Error& error) const { return Complain(FromError(erro
 Complaint Session::FromError(const Error& error) const {
   switch (error.kind) {
     case ErrorKind::kUnavailable:
-      return {.exit_code = kNotRunning, .message = std::format("egressd is not running ({})", error.message), .hint = "systemctl start egressd"};
+      return {.exit_code = kNotRunning,
+              .message = std::format("egressd is not running ({})", error.message),
+              .hint = "systemctl start egressd"};
     case ErrorKind::kPermission:
       return {.exit_code = kNoPermission, .message = error.message, .hint = "sudo, or become a member of the group in control.group"};
     case ErrorKind::kTimeout: return {.exit_code = kTimedOut, .message = error.message};
@@ -54,11 +57,15 @@ Complaint Session::FromRefusal(const control::Answer& answer) const {
   if (answer.error == control::kNoSuchObject) return {.exit_code = kNoSuchObject, .message = message};
   if (answer.error == control::kBadArgument) return {.exit_code = kUsage, .message = message};
   if (answer.error == control::kInvalid) {
-    const policy::Finding first = FindingFrom(answer.parameters["findings"].items().empty() ? Json() : answer.parameters["findings"].items().front());
-    return {.exit_code = kInvalidConfiguration, .message = std::format("{}:{}:{}: {}", first.file, first.line, first.column, first.message), .hint = first.hint};
+    const policy::Finding first =
+        FindingFrom(answer.parameters["findings"].items().empty() ? Json() : answer.parameters["findings"].items().front());
+    return {.exit_code = kInvalidConfiguration,
+            .message = std::format("{}:{}:{}: {}", first.file, first.line, first.column, first.message),
+            .hint = first.hint};
   }
   if (answer.error.starts_with("org.varlink.service.")) {
-    return {.exit_code = kFailed, .message = "the daemon does not know this call (" + answer.error + "): are its version and this one's the same?"};
+    return {.exit_code = kFailed,
+            .message = "the daemon does not know this call (" + answer.error + "): are its version and this one's the same?"};
   }
   return {.exit_code = kFailed, .message = message.empty() ? answer.error : message};
 }

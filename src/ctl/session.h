@@ -44,7 +44,8 @@ class Session {
   std::expected<control::Json, Complaint> Ask(const std::string& method, const control::Json& parameters);
   // The same, handing on refusals.
   Result<control::Answer> Call(const std::string& method, const control::Json& parameters);
-  Result<control::Answer> Follow(const std::string& method, const control::Json& parameters, const std::function<bool(const control::Json&)>& visit);
+  Result<control::Answer> Follow(const std::string& method, const control::Json& parameters,
+                                 const std::function<bool(const control::Json&)>& visit);
   Complaint FromError(const Error& error) const;
   Complaint FromRefusal(const control::Answer& answer) const;
 

@@ -37,7 +37,8 @@ int NotRunning(const Session& session, const Complaint& complaint) {
                                {"hint", complaint.hint},
                                {"stored_policy", stored}});
   } else {
-    session.Print(std::format("{}\n  stored policy  {}\n  try            systemctl start egressd       journalctl -u egressd -n 30", complaint.message, stored));
+    session.Print(std::format("{}\n  stored policy  {}\n  try            systemctl start egressd       journalctl -u egressd -n 30",
+                              complaint.message, stored));
   }
   return complaint.exit_code;
 }
@@ -45,7 +46,8 @@ int NotRunning(const Session& session, const Complaint& complaint) {
 std::string Head(const Session& session, const Json& status) {
   bool gateway = false;
   for (const Json& node : status["cluster"]["nodes"].items()) gateway = gateway || (node["self"].boolean() && node["gateway"].boolean());
-  return session.Bold(std::format("egressd {} on {}{}", status["version"].text(), status["node"].text(), gateway ? " · gateway" : "")) + "\n\n";
+  return session.Bold(std::format("egressd {} on {}{}", status["version"].text(), status["node"].text(), gateway ? " · gateway" : "")) +
+         "\n\n";
 }
 
 std::string PolicyLine(const Json& status) {

@@ -7,8 +7,8 @@
 
 namespace egressd::ctl {
 
-// Cells padded to the widest of their column, two blanks between, none at the end of a line. Escape sequences take no room. The first row is the
-// heading.
+// Cells padded to the widest of their column, two blanks between, none at the end of a line. Escape sequences take no room. The first row
+// is the heading.
 std::string Columns(const std::vector<std::vector<std::string>>& rows);
 // Columns that a terminal shows: UTF-8 code points without escape sequences.
 std::size_t Width(std::string_view text);

@@ -33,7 +33,8 @@ std::expected<Verdict, Complaint> CheckNode(const Session& session, const std::s
   const auto text = control::ReadFile(path);
   if (!text) return std::unexpected(session.FromError(text.error()));
   auto parsed = yaml::ParseNodeConfig(*text, path);
-  std::string out = Rendered(RenderAll(parsed.findings, *text, session.arguments().color), Summary(parsed.findings, path), path + ": valid\n");
+  std::string out =
+      Rendered(RenderAll(parsed.findings, *text, session.arguments().color), Summary(parsed.findings, path), path + ": valid\n");
   return Verdict{.findings = std::move(parsed.findings), .rendered = std::move(out)};
 }
 

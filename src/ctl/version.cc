@@ -11,10 +11,12 @@ using control::Json;
 int Version(Session& session) {
   const auto answer = session.Ask("Version", Json::Object{});
   if (session.structured()) {
-    session.Print(Json::Object{{"schema", "egressd.version/v1"}, {"client", EGRESSD_VERSION}, {"daemon", answer ? (*answer)["version"] : Json()}});
+    session.Print(
+        Json::Object{{"schema", "egressd.version/v1"}, {"client", EGRESSD_VERSION}, {"daemon", answer ? (*answer)["version"] : Json()}});
     return kDone;
   }
-  session.Print(std::format("egressctl {}\negressd   {}", EGRESSD_VERSION, answer ? (*answer)["version"].text() : "not reached: " + answer.error().message));
+  session.Print(std::format("egressctl {}\negressd   {}", EGRESSD_VERSION,
+                            answer ? (*answer)["version"].text() : "not reached: " + answer.error().message));
   return kDone;
 }
 

@@ -10,7 +10,8 @@ using control::Json;
 
 namespace {
 
-constexpr const char* kCounters[] = {"not_held", "no_gateway", "wrong_source", "not_a_peer", "unexpected", "policy_drop", "untracked", "hairpin"};
+constexpr const char* kCounters[] = {"not_held",   "no_gateway",  "wrong_source", "not_a_peer",
+                                     "unexpected", "policy_drop", "untracked",    "hairpin"};
 
 Json Texts(const std::vector<IpAddress>& addresses) {
   Json::Array out;
@@ -127,7 +128,8 @@ Json Gateways(const agent::Status& status, const policy::Selection* selection, c
     }
     Json::Array ips;
     for (const auto& ip : status.egress_ips) {
-      if (ip.gateway == name) ips.push_back(Json::Object{{"ip", ip.address.ToString()}, {"node", ip.node}, {"state", agent::ToString(ip.state)}});
+      if (ip.gateway == name)
+        ips.push_back(Json::Object{{"ip", ip.address.ToString()}, {"node", ip.node}, {"state", agent::ToString(ip.state)}});
     }
     Json::Array policies;
     for (const auto& policy : status.policies) {
@@ -189,7 +191,11 @@ Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, cons
   std::ranges::for_each(status.health, add);
   std::ranges::for_each(own_health, add);
   if (datapath.trouble) {
-    add({.code = "E150", .error = true, .object = "datapath", .text = datapath.trouble->message, .hint = "tried again every second; see the log"});
+    add({.code = "E150",
+         .error = true,
+         .object = "datapath",
+         .text = datapath.trouble->message,
+         .hint = "tried again every second; see the log"});
   }
   Json counters;
   for (const char* counter : kCounters) counters.Set(counter, core.kernel().CounterPackets(counter));
@@ -200,14 +206,16 @@ Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, cons
       {"healthy", healthy},
       {"synced", status.synced},
       {"policy", Json::Object{{"generation", status.generation}, {"digest", status.digest}}},
-      {"cluster", Json::Object{{"name", status.cluster}, {"alive", alive}, {"total", total}, {"nodes", nodes}, {"rejected", ToJson(status.rejected)}}},
+      {"cluster",
+       Json::Object{{"name", status.cluster}, {"alive", alive}, {"total", total}, {"nodes", nodes}, {"rejected", ToJson(status.rejected)}}},
       {"datapath", Json::Object{{"in_sync", datapath.in_sync}, {"corrections", datapath.corrections}, {"counters", counters}}},
       {"egress_ips", ips},
       {"policies", policies},
       {"health", health}};
 }
 
-std::optional<Json> ListAnswer(const Core& core, const std::string& kind, const std::string& name, const std::optional<ConnectionCounts>& connections) {
+std::optional<Json> ListAnswer(const Core& core, const std::string& kind, const std::string& name,
+                               const std::optional<ConnectionCounts>& connections) {
   if (kind == "nodes") return Nodes(core.agent().status(), name);
   if (kind == "gateways") return Gateways(core.agent().status(), core.agent().selection(), name);
   if (kind == "policies") return Policies(core.agent().status(), name, connections);
@@ -219,7 +227,8 @@ std::optional<Json> ListAnswer(const Core& core, const std::string& kind, const 
 Json ExplainAnswer(const Core& core, const policy::Flow& flow) {
   const plan::Explanation explanation = core.agent().Explain(flow);
   Json::Array rejected;
-  for (const plan::Rejected& other : explanation.rejected) rejected.push_back(Json::Object{{"policy", other.policy}, {"reason", other.reason}});
+  for (const plan::Rejected& other : explanation.rejected)
+    rejected.push_back(Json::Object{{"policy", other.policy}, {"reason", other.reason}});
   std::string workload;
   if (core.agent().selection() != nullptr) {
     if (const auto* known = core.agent().selection()->WorkloadAt(flow.source)) workload = known->namespace_ + '/' + known->name;

@@ -27,7 +27,11 @@ constexpr int kDatagramsAtOnce = 256;
 }  // namespace
 
 Core::Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal)
-    : agent_(std::move(agent)), kernel_(std::move(kernel)), socket_(std::move(socket)), state_file_(std::move(state_file)), journal_(&journal) {}
+    : agent_(std::move(agent)),
+      kernel_(std::move(kernel)),
+      socket_(std::move(socket)),
+      state_file_(std::move(state_file)),
+      journal_(&journal) {}
 
 void Core::Feed(const agent::Input& input) { Carry(agent_.Step(EventLoop::Now(), input)); }
 
@@ -40,8 +44,10 @@ void Core::Apply(std::string text, std::string actor, bool only_if_new, Done don
 void Core::Carry(agent::Output output) {
   agent_wakes_ = output.wake_at;
   if (output.store) {
-    // Unwritten, the generation is fetched from the others again after a restart, or lost with a cluster of one: worth a complaint, not a halt.
-    if (auto written = control::WriteFile(state_file_, *output.store, 0600); !written) Complain("generation not stored: " + written.error().message);
+    // Unwritten, the generation is fetched from the others again after a restart, or lost with a cluster of one: worth a complaint, not a
+    // halt.
+    if (auto written = control::WriteFile(state_file_, *output.store, 0600); !written)
+      Complain("generation not stored: " + written.error().message);
   }
   if (socket_) {
     for (const agent::OutgoingDatagram& datagram : output.send) {
@@ -74,7 +80,8 @@ void Core::Commit(std::uint64_t revision) {
     trouble_.reset();
     repair_at_ = kNever;
     if (!done->empty()) {
-      Debug(std::format("revision {}: {} objects in {} us\n{}", revision, done->size(), (EventLoop::Now() - begin).count(), state::ToString(*done)));
+      Debug(std::format("revision {}: {} objects in {} us\n{}", revision, done->size(), (EventLoop::Now() - begin).count(),
+                        state::ToString(*done)));
     }
   } else {
     error = std::move(done.error());
@@ -157,7 +164,7 @@ void Core::RecheckConnections() {
                             .destination = connection.destination,
                             .protocol = connection.protocol,
                             .port = connection.destination_port};
-    return !agent_.MayStay(flow, plan::DecisionIn(connection.mark));
+    return !agent_.MayStay(flow, connection.translated_source, plan::DecisionIn(connection.mark));
   });
   if (!deleted) {
     Complain("connection tracking: " + deleted.error().message);

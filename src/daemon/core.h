@@ -2,8 +2,8 @@
 //
 // 1. What the agent wants stored is on disk before anything is sent.
 // 2. Nothing is written to the kernel before the agent's first commit: a restart leaves the data path as it was.
-// 3. What somebody else removed is put back at once; a rival that does not give up gets fewer and fewer repairs, down to one in 100 ms, not a storm.
-// Called by daemon.cc (the loop) and service.cc (the control socket).
+// 3. What somebody else removed is put back at once; a rival that does not give up gets fewer and fewer repairs, down to one in 100 ms, not
+// a storm. Called by daemon.cc (the loop) and service.cc (the control socket).
 #pragma once
 
 #include <cstdint>

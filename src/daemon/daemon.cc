@@ -21,7 +21,8 @@ namespace {
 constexpr Duration kLongestStart = std::chrono::seconds(20);
 
 std::uint64_t WallMilliseconds() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
 }
 
 std::uint64_t Seed() {
@@ -55,8 +56,9 @@ Endpoint ListenAddress(const policy::NodeConfig& config, const state::Host& host
   } else if (config.node.address) {
     out.address = *config.node.address;
   } else {
-    const bool ipv6 = config.cluster.join.empty() ? host.DefaultRoute(Family::kIpv4) == nullptr && host.DefaultRoute(Family::kIpv6) != nullptr
-                                                  : config.cluster.join.front().address.family() == Family::kIpv6;
+    const bool ipv6 = config.cluster.join.empty()
+                          ? host.DefaultRoute(Family::kIpv4) == nullptr && host.DefaultRoute(Family::kIpv6) != nullptr
+                          : config.cluster.join.front().address.family() == Family::kIpv6;
     if (ipv6) out.address = IpAddress::Ipv6(std::array<std::uint8_t, 16>{});
   }
   return out;
@@ -65,7 +67,11 @@ Endpoint ListenAddress(const policy::NodeConfig& config, const state::Host& host
 }  // namespace
 
 Daemon::Daemon(Setup setup, EventLoop loop, Fd lock)
-    : setup_(std::move(setup)), loop_(std::move(loop)), lock_(std::move(lock)), journal_(setup_.config.node.name), started_(EventLoop::Now()) {}
+    : setup_(std::move(setup)),
+      loop_(std::move(loop)),
+      lock_(std::move(lock)),
+      journal_(setup_.config.node.name),
+      started_(EventLoop::Now()) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::Open(Setup setup) {
   if (auto made = control::MakeDirectory(setup.options.run_directory, 0755); !made) return std::unexpected(std::move(made.error()));
@@ -111,7 +117,8 @@ Result<void> Daemon::OpenEdges() {
                            .seed = Seed(),
                            .stored = stored ? std::move(*stored) : "",
                            .slots = SlotsIn(*observed, config.datapath)};
-  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(socket), state_file, journal_);
+  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(socket), state_file,
+                journal_);
 
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
@@ -190,7 +197,8 @@ void Daemon::ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done)
   if (!text) {
     policy_file_trouble_.reset();
     if (text.error().kind != ErrorKind::kNotFound) {
-      policy_file_trouble_ = {.code = "E152", .error = true, .object = path, .text = text.error().message, .hint = "make it readable for the daemon's user"};
+      policy_file_trouble_ = {
+          .code = "E152", .error = true, .object = path, .text = text.error().message, .hint = "make it readable for the daemon's user"};
       Complain("policy_file: " + text.error().message);
     }
     return done(nullptr);
@@ -204,11 +212,12 @@ void Daemon::ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done)
       const std::string what = invalid ? ToString(located.findings, text) : located.error->message;
       Complain("policy_file was not applied:\n" + what);
       const auto& first = located.findings;
-      policy_file_trouble_ = {.code = "E153",
-                              .error = true,
-                              .object = path,
-                              .text = invalid ? std::format("line {}: {}", first.front().line, first.front().message) : located.error->message,
-                              .hint = "the former policy stays in force; egressctl validate -f " + path};
+      policy_file_trouble_ = {
+          .code = "E153",
+          .error = true,
+          .object = path,
+          .text = invalid ? std::format("line {}: {}", first.front().line, first.front().message) : located.error->message,
+          .hint = "the former policy stays in force; egressctl validate -f " + path};
     }
     done(&located);
   });

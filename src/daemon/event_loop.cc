@@ -73,7 +73,8 @@ Result<void> EventLoop::OnReadable(int fd, Action action) {
 
 Result<void> EventLoop::OnSignal(int signal, Action action) {
   body_->actions.push_back(std::move(action));
-  return Checked(sd_event_add_signal(body_->event, nullptr, signal | SD_EVENT_SIGNAL_PROCMASK, Signalled, &body_->actions.back()), "watch a signal");
+  return Checked(sd_event_add_signal(body_->event, nullptr, signal | SD_EVENT_SIGNAL_PROCMASK, Signalled, &body_->actions.back()),
+                 "watch a signal");
 }
 
 Result<void> EventLoop::OnTimer(Action action) {

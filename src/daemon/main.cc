@@ -44,7 +44,8 @@ int TakeAway(const Options& options) {
   if (!kernel) return Say(kernel.error());
   const auto done = everything ? kernel->Cleanup() : kernel->ReleaseEgressAddresses();
   if (!done) return Say(done.error());
-  std::fputs(std::format("egressd: {} {}\n", done->size(), everything ? "kernel objects removed" : "egress addresses released").c_str(), stderr);
+  std::fputs(std::format("egressd: {} {}\n", done->size(), everything ? "kernel objects removed" : "egress addresses released").c_str(),
+             stderr);
   return kDone;
 }
 
@@ -68,7 +69,8 @@ int Main(int argument_count, char** arguments) {
     return kUsage;
   }
   if (!StartLog(options->log_level)) {
-    std::fputs(std::format("egressd: --log-level: unknown level '{}': trace, debug, info, warning, error\n", options->log_level).c_str(), stderr);
+    std::fputs(std::format("egressd: --log-level: unknown level '{}': trace, debug, info, warning, error\n", options->log_level).c_str(),
+               stderr);
     return kUsage;
   }
   switch (options->task) {

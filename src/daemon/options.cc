@@ -55,7 +55,8 @@ Result<Options> ParseOptions(int argument_count, char** arguments) {
     }
     if (known) continue;
     if (!argument.starts_with('-')) {
-      return Fail(ErrorKind::kInvalid, "unexpected argument '" + std::string(argument) + "' (verbs are egressctl's: egressctl " + std::string(argument) + " …)");
+      return Fail(ErrorKind::kInvalid,
+                  "unexpected argument '" + std::string(argument) + "' (verbs are egressctl's: egressctl " + std::string(argument) + " …)");
     }
     return Fail(ErrorKind::kInvalid, "unknown option " + std::string(name));
   }

@@ -63,10 +63,10 @@ Result<IpAddress> SourceOf(const agent::Agent& agent, const std::string& text, F
 
 }  // namespace
 
-const Service::Entry Service::kMethods[] = {{"GetStatus", &Service::GetStatus}, {"Validate", &Service::Validate}, {"Diff", &Service::Diff},
-                                            {"Apply", &Service::Apply},         {"Reload", &Service::Reload},     {"List", &Service::List},
-                                            {"Explain", &Service::Explain},     {"Events", &Service::Events},     {"GetPolicy", &Service::GetPolicy},
-                                            {"Version", &Service::Version}};
+const Service::Entry Service::kMethods[] = {
+    {"GetStatus", &Service::GetStatus}, {"Validate", &Service::Validate}, {"Diff", &Service::Diff},       {"Apply", &Service::Apply},
+    {"Reload", &Service::Reload},       {"List", &Service::List},         {"Explain", &Service::Explain}, {"Events", &Service::Events},
+    {"GetPolicy", &Service::GetPolicy}, {"Version", &Service::Version}};
 
 Service::Service(Core& core, Journal& journal, Edges edges) : core_(&core), journal_(&journal), edges_(std::move(edges)) {}
 
@@ -116,7 +116,8 @@ void Service::Apply(std::shared_ptr<control::Call> call) {
   const auto done = [this, call](const agent::ApplyResult& result) {
     const auto findings = Located(result.findings, *call);
     if (policy::HasErrors(findings)) return call->Fail(control::kInvalid, Json::Object{{"findings", ToJsonList(findings)}});
-    if (result.error && result.error->kind == ErrorKind::kUnavailable) return call->Fail(control::kNotReady, Message(result.error->message));
+    if (result.error && result.error->kind == ErrorKind::kUnavailable)
+      return call->Fail(control::kNotReady, Message(result.error->message));
     if (result.error) return call->Fail(control::kRefused, Message(result.error->message));
     edges_.applied();
     call->Reply(Json::Object{{"generation", result.generation},
@@ -134,7 +135,8 @@ void Service::List(std::shared_ptr<control::Call> call) {
   const std::string& name = call->parameters()["name"].text();
   const auto connections = kind == "policies" ? CountConnections() : std::nullopt;
   auto answer = ListAnswer(*core_, kind, name, connections);
-  if (!answer) return call->Fail(control::kBadArgument, Message(std::format("unknown kind '{}': nodes, gateways, policies, ips, workloads", kind)));
+  if (!answer)
+    return call->Fail(control::kBadArgument, Message(std::format("unknown kind '{}': nodes, gateways, policies, ips, workloads", kind)));
   if (!name.empty() && (*answer)["items"].items().empty()) {
     return call->Fail(control::kNoSuchObject, Message(std::format("there is no '{}' among the {}", name, kind)));
   }
@@ -147,11 +149,13 @@ void Service::Explain(std::shared_ptr<control::Call> call) {
   if (!destination) return call->Fail(control::kBadArgument, Message("destination: " + destination.error().message));
   const auto source = SourceOf(core_->agent(), parameters["source"].text(), destination->family());
   if (!source) {
-    return call->Fail(source.error().kind == ErrorKind::kNotFound ? control::kNoSuchObject : control::kBadArgument, Message(source.error().message));
+    return call->Fail(source.error().kind == ErrorKind::kNotFound ? control::kNoSuchObject : control::kBadArgument,
+                      Message(source.error().message));
   }
   const std::int64_t protocol = parameters["protocol"].is_null() ? 6 : parameters["protocol"].integer();
   const std::int64_t port = parameters["port"].integer();
-  if (protocol < 0 || protocol > 255 || port < 0 || port > 65535) return call->Fail(control::kBadArgument, Message("no such protocol or port"));
+  if (protocol < 0 || protocol > 255 || port < 0 || port > 65535)
+    return call->Fail(control::kBadArgument, Message("no such protocol or port"));
   call->Reply(ExplainAnswer(*core_, {.source = *source,
                                      .interface = parameters["interface"].text(),
                                      .destination = *destination,

@@ -34,13 +34,14 @@ std::expected<std::vector<gossip::Key>, Unfit> ReadKeys(const policy::NodeConfig
   struct stat is{};
   if (::stat(path.c_str(), &is) < 0 && (errno == ENOENT || errno == ENOTDIR)) {
     if (config.cluster.join.empty()) return std::vector<gossip::Key>{};  // a cluster of one
-    return std::unexpected(Unfit{.message = std::format("cluster.join names {} other nodes, but there is no gossip key in {}: nodes never speak in plain "
-                                                        "text.\n  try  egressctl keys generate > {}  and copy that file to every node (mode 0600)",
-                                                        config.cluster.join.size(), path, path)});
+    return std::unexpected(
+        Unfit{.message = std::format("cluster.join names {} other nodes, but there is no gossip key in {}: nodes never speak in plain "
+                                     "text.\n  try  egressctl keys generate > {}  and copy that file to every node (mode 0600)",
+                                     config.cluster.join.size(), path, path)});
   }
   if ((is.st_mode & 0027U) != 0) {
-    return std::unexpected(Unfit{.message = std::format("{}: others may read or change the gossip key (mode {:04o})\n  try  chmod 0600 {}", path,
-                                                        is.st_mode & 07777U, path)});
+    return std::unexpected(Unfit{.message = std::format("{}: others may read or change the gossip key (mode {:04o})\n  try  chmod 0600 {}",
+                                                        path, is.st_mode & 07777U, path)});
   }
   auto text = control::ReadFile(path);
   if (!text) return std::unexpected(Unfit{.message = text.error().message});
@@ -54,7 +55,8 @@ std::expected<std::vector<gossip::Key>, Unfit> ReadKeys(const policy::NodeConfig
 std::expected<Setup, Unfit> ReadSetup(const Options& options) {
   Setup out{.options = options};
   auto text = control::ReadFile(options.config);
-  if (!text && (text.error().kind != ErrorKind::kNotFound || options.config_given)) return std::unexpected(Unfit{.message = text.error().message});
+  if (!text && (text.error().kind != ErrorKind::kNotFound || options.config_given))
+    return std::unexpected(Unfit{.message = text.error().message});
   if (text) {
     out.config_text = std::move(*text);
     auto parsed = yaml::ParseNodeConfig(out.config_text, options.config);

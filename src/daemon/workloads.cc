@@ -41,7 +41,10 @@ std::vector<agent::WorkloadsChanged> Workloads::Read(std::vector<discover::FileC
 std::vector<agent::Health> Workloads::health() const {
   std::vector<agent::Health> out;
   for (const auto& [file, what] : broken_) {
-    out.push_back({.code = "W151", .object = file, .text = what, .hint = "what the file said last stays in force; correct the file, it is read again at once"});
+    out.push_back({.code = "W151",
+                   .object = file,
+                   .text = what,
+                   .hint = "what the file said last stays in force; correct the file, it is read again at once"});
   }
   return out;
 }

@@ -34,6 +34,7 @@ std::optional<DecodedConnection> DecodeConnection(const nlmsghdr* message) {
   const auto source = AddressOf(ip, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
   const auto destination = AddressOf(ip, CTA_IP_V4_DST, CTA_IP_V6_DST);
   const auto number = protocol.U8(CTA_PROTO_NUM);
+  const auto answers_go_to = AddressOf(attributes.Nested(CTA_TUPLE_REPLY).Nested(CTA_TUPLE_IP), CTA_IP_V4_DST, CTA_IP_V6_DST);
   if (!source || !destination || !number || source->family() != destination->family()) return std::nullopt;
   return DecodedConnection{
       .connection = {.source = *source,
@@ -41,6 +42,7 @@ std::optional<DecodedConnection> DecodeConnection(const nlmsghdr* message) {
                      .protocol = *number,
                      .source_port = protocol.U16(CTA_PROTO_SRC_PORT).value_or(0),
                      .destination_port = protocol.U16(CTA_PROTO_DST_PORT).value_or(0),
+                     .translated_source = answers_go_to.value_or(*source),
                      .mark = attributes.U32(CTA_MARK).value_or(0)},
       .tuple = {tuple->begin(), tuple->end()},
       .zone = Copy(attributes.Find(CTA_ZONE), 2),

@@ -6,18 +6,19 @@ start_cluster
 standard_policy | apply src1
 talk a1 udp $SERVER4 >/dev/null
 
-words() { tr -s ' ,{}\n\t' '\n' | sort; }
-look() {  # look NODE: the kernel objects, in an order of their own
-  on "$1" nft -s list table inet egressd 2>/dev/null | words
-  on "$1" ip rule | sort; on "$1" ip -6 rule | sort
-  on "$1" ip route show table all | grep -v '^broadcast\|^local\|^multicast' | sort
-  on "$1" ip -6 route show table all | grep -v '^local\|^multicast\|^anycast\|fe80' | sort
-  on "$1" ip -o address show up0 2>/dev/null | grep -c "$EGRESS4\|$EGRESS6" || true
-  on "$1" ip -o address show egressd0 | grep -v 'inet6 fe80' | sed 's/^[0-9]*: //'
-  on "$1" bridge fdb show dev egressd0 | sort
-  on "$1" ip neighbour show dev egressd0 nud permanent | sort
-  on "$1" ip -d -o link show egressd0 | sed 's/^[0-9]*: //; s/state [A-Z]*//; s/gso_.*//'
-}
+# The kernel objects in an order of their own; one process looks at all, so that looking takes little of what is measured.
+cat >"$LAB/look" <<BASH
+nft -s list table inet egressd 2>/dev/null | tr -s ' ,{}\n\t' '\n' | sort
+ip rule | sort
+ip -6 rule | sort
+ip route show table all | grep -v '^broadcast\|^local\|^multicast' | sort
+ip -6 route show table all | grep -v '^local\|^multicast\|^anycast\|fe80' | sort
+ip -o address show | grep '$EGRESS4\|$EGRESS6\|egressd0' | sed '/inet6 fe80/d; s/^[0-9]*: //' | sort
+bridge fdb show dev egressd0 | sort
+ip neighbour show dev egressd0 nud permanent | sort
+ip -d -o link show egressd0 | sed 's/^[0-9]*: //; s/state [A-Z]*//; s/gso_.*//'
+BASH
+look() { nsenter --net="/run/netns/$1" bash "$LAB/look"; }
 repaired() {  # repaired NODE WHAT COMMAND…: the median of three rounds
   local node=$1 what=$2 times=() before count round began
   shift 2

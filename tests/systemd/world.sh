@@ -108,6 +108,8 @@ ip link set up1 up
 ip route add default via 203.0.113.254
 printf "version: 1\nnode: {name: gw1, labels: {role: gateway}}\n" >/etc/egressd/egressd.yaml
 cd /
+# As on a real host: what systemd mounts for a service (its credentials) is seen by its own helpers. The peer group is of this namespace alone.
+mount --make-rshared /
 container=lab exec /lib/systemd/systemd --unit=lab.target --log-target=journal
 '
 boot() {

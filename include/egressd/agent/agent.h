@@ -194,9 +194,10 @@ class Agent {
   plan::Explanation Explain(const policy::Flow& flow) const;
   // What `apply` of this text would change, without doing it (findings, changes, effects; generation is the one in force).
   ApplyResult Preview(const std::string& text) const;
-  // May a tracked connection stay under the policy in force? `original` is the tuple of its first packet, `mark` the low 16 bits of
-  // its mark. Connections of sources that no policy selects may always stay.
-  bool MayStay(const policy::Flow& original, std::uint16_t mark) const;
+  // May a tracked connection stay under the policy in force? `original` is the tuple of its first packet, `translated` the source address that
+  // its destination sees, `mark` what egressd decided (plan::DecisionIn of its connection mark). Connections of sources that no policy
+  // selects may stay, unless their egress id is gone.
+  bool MayStay(const policy::Flow& original, const IpAddress& translated, std::uint16_t mark) const;
 
  private:
   struct Body;

@@ -2,7 +2,8 @@
 //
 // 1. Only *.yaml, *.yml and *.json; hidden names and what editors leave behind (`x.yaml~`, `#x.yaml#`) are ignored.
 // 2. The directory need not exist: the nearest directory above it is watched until it appears, and again when it goes.
-// 3. A file is reported when its content differs from what was reported last; a notification that was lost costs a full reading, nothing else.
+// 3. A file is reported when its content differs from what was reported last; a notification that was lost costs a full reading, nothing
+// else.
 // 4. A file is read when its writer has closed it or renamed it into place, never half-way.
 // Called by daemon/workloads.cc; parsing is the caller's.
 #pragma once

@@ -10,13 +10,14 @@
 
 namespace egressd::kernel {
 
-// The original tuple, before any translation, and the mark.
+// The original tuple, before any translation, what the destination sees as the source, and the mark.
 struct Connection {
   IpAddress source;
   IpAddress destination;
   std::uint8_t protocol = 0;
   std::uint16_t source_port = 0;       // 0 where the protocol has none
   std::uint16_t destination_port = 0;
+  IpAddress translated_source;         // of the reply tuple: where answers go
   std::uint32_t mark = 0;
 };
 

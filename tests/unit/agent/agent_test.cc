@@ -176,22 +176,30 @@ TEST_CASE("inputs that change nothing commit nothing") {
 TEST_CASE("a connection may stay as long as the same would be decided for it now") {
   Solo solo;
   solo.Host();
-  CHECK(solo.agent->MayStay(FlowTo("192.0.2.1"), 0));
+  const policy::Flow outwards = FlowTo("192.0.2.1");
+  const auto may_stay = [&](const policy::Flow& flow, const IpAddress& translated, std::uint16_t mark) {
+    return solo.agent->MayStay(flow, translated, mark);
+  };
+  CHECK(may_stay(outwards, outwards.source, 0));
   solo.Apply("mailer");
-  const std::uint16_t id = solo.agent->status().policies[0].bindings.at(0).id.value;
-  CHECK(solo.agent->MayStay(FlowTo("192.0.2.1"), id));
-  CHECK(!solo.agent->MayStay(FlowTo("192.0.2.1"), 0));
-  CHECK(!solo.agent->MayStay(FlowTo("192.0.2.1"), kDirectMark));
-  CHECK(!solo.agent->MayStay(FlowTo("192.0.2.1"), static_cast<std::uint16_t>(id + 1)));
-  CHECK(solo.agent->MayStay(FlowTo("203.0.113.200"), kDirectMark));  // a node is not external
-  solo.Apply("mailer direct");
-  CHECK(solo.agent->MayStay(FlowTo("192.0.2.1"), kDirectMark));
-  CHECK(!solo.agent->MayStay(FlowTo("192.0.2.1"), id));
-  solo.Apply("mailer drop");
-  CHECK(!solo.agent->MayStay(FlowTo("192.0.2.1"), kDirectMark));
-  policy::Flow other = FlowTo("192.0.2.1");
+  const policy::Binding binding = solo.agent->status().policies[0].bindings.at(0);
+  const std::uint16_t id = binding.id.value;
+  CHECK(may_stay(outwards, *binding.egress_ip, id));
+  CHECK(!may_stay(outwards, Ip("198.19.0.1"), id));  // it went through a peer: this node translates to the egress IP
+  CHECK(!may_stay(outwards, outwards.source, 0));
+  CHECK(!may_stay(outwards, outwards.source, kDirectMark));
+  CHECK(!may_stay(outwards, *binding.egress_ip, static_cast<std::uint16_t>(id + 1)));
+  CHECK(may_stay(FlowTo("203.0.113.200"), outwards.source, kDirectMark));  // a node is not external
+  policy::Flow other = outwards;
   other.source = Ip("10.9.0.1");
-  CHECK(solo.agent->MayStay(other, 123));
+  CHECK(may_stay(other, other.source, 0));
+  CHECK(may_stay(other, *binding.egress_ip, id));
+  CHECK(!may_stay(other, *binding.egress_ip, 123));  // an id that no policy has any more
+  solo.Apply("mailer direct");
+  CHECK(may_stay(outwards, outwards.source, kDirectMark));
+  CHECK(!may_stay(outwards, *binding.egress_ip, id));
+  solo.Apply("mailer drop");
+  CHECK(!may_stay(outwards, outwards.source, kDirectMark));
 }
 
 TEST_CASE("a node that leaves holds nothing any more") {

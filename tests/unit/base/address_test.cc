@@ -18,7 +18,8 @@ TEST_CASE("an address parses, prints and keeps its family") {
 }
 
 TEST_CASE("what is not an address is refused by name") {
-  for (const char* text : {"", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "::ffff:192.0.2.1", "fe80::1%eth0", " 1.2.3.4", "1.2.3.4 ", "g::"}) {
+  for (const char* text : {"", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "::ffff:192.0.2.1", "fe80::1%eth0",
+                           " 1.2.3.4", "1.2.3.4 ", "g::"}) {
     CAPTURE(text);
     CHECK_FALSE(IpAddress::Parse(text));
   }
@@ -76,7 +77,8 @@ TEST_CASE("endpoints take a default port and brackets") {
   CHECK(Endpoint::Parse("192.0.2.1:80", 7947).value().port == 80);
   CHECK(Endpoint::Parse("[2001:db8::3]:81", 7947).value().ToString() == "[2001:db8::3]:81");
   CHECK(Endpoint::Parse("2001:db8::3", 7947).value().port == 7947);
-  for (const char* text : {"", ":80", "192.0.2.1:0", "192.0.2.1:", "[2001:db8::3", "[2001:db8::3]80", "[2001:db8::3]:", "192.0.2.1:65536", "host:80"}) {
+  for (const char* text : {"", ":80", "192.0.2.1:0", "192.0.2.1:", "[2001:db8::3", "[2001:db8::3]80", "[2001:db8::3]:",
+                           "192.0.2.1:65536", "host:80"}) {
     CAPTURE(text);
     CHECK_FALSE(Endpoint::Parse(text, 7947));
   }

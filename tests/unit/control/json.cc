@@ -36,11 +36,13 @@ TEST_CASE("indented text puts every member on its line and keeps empty lists sho
 }
 
 TEST_CASE("YAML output quotes whatever YAML could take for something else") {
-  const Json value = Json::Object{{"plain", "gw1"}, {"word", "no"}, {"number", "10"}, {"address", "2001:db8::1"}, {"empty", ""}, {"real", 10}};
+  const Json value =
+      Json::Object{{"plain", "gw1"}, {"word", "no"}, {"number", "10"}, {"address", "2001:db8::1"}, {"empty", ""}, {"real", 10}};
   CHECK(ToYaml(value) == "plain: gw1\nword: \"no\"\nnumber: \"10\"\naddress: \"2001:db8::1\"\nempty: \"\"\nreal: 10\n");
 }
 
 TEST_CASE("YAML output nests lists and maps in block style") {
-  const Json value = Json::Object{{"items", Json::Array{Json::Object{{"name", "a"}, {"ips", Json::Array{"u", "v"}}}, Json::Object{{"name", "b"}}}}};
+  const Json value =
+      Json::Object{{"items", Json::Array{Json::Object{{"name", "a"}, {"ips", Json::Array{"u", "v"}}}, Json::Object{{"name", "b"}}}}};
   CHECK(ToYaml(value) == "items:\n- name: a\n  ips:\n  - u\n  - v\n- name: b\n");
 }

@@ -21,7 +21,8 @@ TEST_CASE("maps of several files become one, whatever their indentation") {
 }
 
 TEST_CASE("a finding about the merged text points at the file that the line came from") {
-  const std::vector<SourceFile> files{{"a.yaml", "version: 1\npolicies:\n  one:\n    to: any\n"}, {"b.yaml", "policies:\n    two:\n        too: any\n"}};
+  const std::vector<SourceFile> files{{"a.yaml", "version: 1\npolicies:\n  one:\n    to: any\n"},
+                                      {"b.yaml", "policies:\n    two:\n        too: any\n"}};
   const auto merged = Merge(files);
   policy::Finding finding{.file = "merged", .line = 6, .column = 7};
   ctl::TraceBack(finding, merged, files);

@@ -39,7 +39,8 @@ std::vector<discover::FileChange> Await(discover::Follower& follower, std::size_
 
 TEST_CASE("only YAML and JSON files count, and no leftovers of editors") {
   for (const char* name : {"erp.yaml", "erp.yml", "erp.json"}) CHECK(discover::IsDropIn(name));
-  for (const char* name : {".erp.yaml", "#erp.yaml", "erp.yaml~", "erp.yaml.swp", "erp.txt", "yaml", ""}) CHECK_FALSE(discover::IsDropIn(name));
+  for (const char* name : {".erp.yaml", "#erp.yaml", "erp.yaml~", "erp.yaml.swp", "erp.txt", "yaml", ""})
+    CHECK_FALSE(discover::IsDropIn(name));
 }
 
 TEST_CASE("a new, a changed and a removed file are each reported once") {
