@@ -12,8 +12,8 @@ const policy::Binding* BindingOf(const policy::Bindings& bindings, EgressId id) 
   return found != bindings.bindings.end() && found->id == id ? &*found : nullptr;
 }
 
-// The kernel translates a connection once, with its first packet. After an egress IP has moved between this node and a peer, what left with the
-// egress IP would have to leave with the tunnel address, or the other way round: the connection must be translated anew.
+// The kernel translates a connection once, with its first packet. After an egress IP has moved between this node and a peer, what left with
+// the egress IP would have to leave with the tunnel address, or the other way round: the connection must be translated anew.
 bool TranslatedForCarrier(const plan::Inputs& inputs, const policy::Binding& binding, const IpAddress& translated) {
   const auto carrier = inputs.carriers.find(binding.id);
   if (carrier == inputs.carriers.end()) return true;

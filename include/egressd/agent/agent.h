@@ -97,7 +97,7 @@ struct Announcement {
   auto operator<=>(const Announcement&) const = default;
 };
 struct Note {
-  std::string kind;      // "member.alive", "member.suspect", "member.dead", "member.left", "ip.taken", "ip.released", "policy.applied", "policy.refused", …
+  std::string kind;      // "member.alive", "member.dead", "ip.taken", "ip.released", "policy.applied", "policy.refused", …
   std::string text;
   std::string object;    // node, address or policy that it is about
   bool warning = false;
@@ -194,8 +194,8 @@ class Agent {
   plan::Explanation Explain(const policy::Flow& flow) const;
   // What `apply` of this text would change, without doing it (findings, changes, effects; generation is the one in force).
   ApplyResult Preview(const std::string& text) const;
-  // May a tracked connection stay under the policy in force? `original` is the tuple of its first packet, `translated` the source address that
-  // its destination sees, `mark` what egressd decided (plan::DecisionIn of its connection mark). Connections of sources that no policy
+  // May a tracked connection stay under the policy in force? `original` is the tuple of its first packet, `translated` the source address
+  // that its destination sees, `mark` what egressd decided (plan::DecisionIn of its connection mark). Connections of sources that no policy
   // selects may stay, unless their egress id is gone.
   bool MayStay(const policy::Flow& original, const IpAddress& translated, std::uint16_t mark) const;
 

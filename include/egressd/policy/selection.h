@@ -104,7 +104,8 @@ struct Flow {
 using InternalNetworks = std::vector<Prefix>;
 
 // Why `policy` does not apply to the destination and port of the flow; nullopt = it does.
-std::optional<std::string> WhyNotDestination(const PolicySet& set, const Policy& policy, const InternalNetworks& internal, const Flow& flow);
+std::optional<std::string> WhyNotDestination(const PolicySet& set, const Policy& policy, const InternalNetworks& internal,
+                                             const Flow& flow);
 
 // First match decides. nullptr = no policy, the flow goes out as if egressd were not there.
 const Policy* Select(const Selection& selection, const InternalNetworks& internal, const Flow& flow);

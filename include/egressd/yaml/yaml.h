@@ -2,7 +2,8 @@
 //
 // 1. Hostile text costs bounded time and memory: size, depth, aliases and number of findings are limited.
 // 2. Nothing is ignored: unknown keys, duplicate keys, keys of later versions are findings.
-// 3. Scalars mean what they look like: `010`, `no`, `1e3`, `12:34:56` where a number or name is expected are findings with a hint, not guesses.
+// 3. Scalars mean what they look like: `010`, `no`, `1e3`, `12:34:56` where a number or name is expected are findings with a hint, not
+//    guesses.
 // 4. yaml-cpp's exceptions end here.
 #pragma once
 
