@@ -272,7 +272,8 @@ start_cluster() {
   eventually 30 "every node sees every other" alive_everywhere
 }
 apply() {  # apply NODE <policy on stdin>, and wait until every node follows
-  cat >"$LAB/applied.yaml"
+  cat >"$LAB/applied.new"   # what comes may be made from the file that was applied last
+  mv "$LAB/applied.new" "$LAB/applied.yaml"
   ctl "$1" apply -f "$LAB/applied.yaml" >"$LAB/apply.out" 2>&1 || { local code=$?; cat "$LAB/apply.out"; fail "apply: exit $code"; }
   eventually 20 "policy in force on every node" in_force_everywhere
 }

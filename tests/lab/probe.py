@@ -42,6 +42,8 @@ class Watch:
     def __init__(self, devices):
         self.lock = threading.Lock()
         self.sockets = []
+        self.arrived, self.handled = [0] * len(devices), [0] * len(devices)
+        self.servers = {ipaddress.ip_address(a).packed: a for a in SERVERS}
         self.forget()
         for device in devices:
             s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
@@ -49,28 +51,29 @@ class Watch:
             s.bind((device, 0))
             s.settimeout(0.2)
             self.sockets.append(s)
-            threading.Thread(target=self.run, args=(s, device), daemon=True).start()
-        self.servers = {ipaddress.ip_address(a).packed: a for a in SERVERS}
+        for number, device in enumerate(devices):
+            threading.Thread(target=self.run, args=(number, device), daemon=True).start()
 
     def forget(self):
         with self.lock:
             self.count, self.length, self.device, self.owner, self.dropped = {}, {}, {}, {}, 0
 
-    def run(self, s, device):
+    def run(self, number, device):
         while True:
             try:
-                frame, where = s.recvfrom(65536)
+                frame, where = self.sockets[number].recvfrom(65536)
             except socket.timeout:
                 continue
-            if where[2] == 4:  # PACKET_OUTGOING
-                continue
             kind = frame[12:14]
-            if kind == b"\x08\x00":
+            if where[2] == 4:  # PACKET_OUTGOING
+                pass
+            elif kind == b"\x08\x00":
                 self.ipv4(frame, device)
             elif kind == b"\x86\xdd":
                 self.ipv6(frame, device)
             elif kind == b"\x08\x06" and len(frame) >= 42:
                 self.own(socket.inet_ntop(socket.AF_INET, frame[28:32]), frame[22:28])
+            self.handled[number] += 1
 
     def own(self, address, mac):
         with self.lock:
@@ -113,17 +116,14 @@ class Watch:
             self.device.setdefault((proto, destination), set()).add(device)
 
     def settle(self):
-        """Until everything that has arrived is counted."""
-        for s in self.sockets:
-            quiet, until = 0, time.monotonic() + 0.3  # a stream never is quiet
-            while quiet < 2 and time.monotonic() < until:
-                time.sleep(0.01)
-                ready = selectors.DefaultSelector()
-                ready.register(s, selectors.EVENT_READ)
-                quiet = 0 if ready.select(0) else quiet + 1
-                ready.close()
-            packets, dropped = struct.unpack("II", s.getsockopt(263, 6, 8))  # SOL_PACKET, PACKET_STATISTICS
+        """Until everything that has arrived up to now is counted."""
+        for number, s in enumerate(self.sockets):
+            arrived, dropped = struct.unpack("II", s.getsockopt(263, 6, 8))  # SOL_PACKET, PACKET_STATISTICS: since the last question
+            self.arrived[number] += arrived - dropped
             self.dropped += dropped
+            until = time.monotonic() + 10
+            while self.handled[number] < self.arrived[number] and time.monotonic() < until:
+                time.sleep(0.002)
 
     def answer(self, question):
         verb, *rest = question

@@ -30,9 +30,10 @@ ip -n uplink link set "$holder" up
 start "$holder"
 eventually 30 "in force on every node" in_force_everywhere
 equal "holder (no failback)" "$other" "$(holder src1 $EGRESS4)"
+leaves_with a1 $SERVER4 $EGRESS4
 forget
 ip -n outside neighbour flush dev up0
-leaves_with a1 $SERVER4 $EGRESS4
+talk a1 udp $SERVER4 >/dev/null
 equal "who answers for $EGRESS4" "$(mac "$other")" "$(outside_says owners $EGRESS4)"
 for name in gw1 gw2; do equal "$EGRESS4 on $name" "$([[ $name == "$other" ]] && echo 1 || echo 0)" "$(ip -n $name -o address | grep -c "$EGRESS4/" || true)"; done
 stream_stop s
