@@ -87,8 +87,13 @@ void Agent::Body::Take(Time, const WorkloadsChanged& input, Output&) {
   known = input.workloads;
   if (pending) pending->compiled->selection->SetWorkloads(input.source, known);
   if (in_force->selection) {
-    if (!in_force->selection->SetWorkloads(input.source, known).empty()) recheck = true;
-    build_needed = true;
+    const std::vector<IpAddress> changed = in_force->selection->SetWorkloads(input.source, known);
+    if (!changed.empty()) recheck = true;
+    if (build_needed || view_changed || pending || !synced || !plan::UpdateSources(inputs, changed, desired)) {
+      build_needed = true;
+    } else if (!changed.empty()) {
+      commit_needed = true;
+    }
   }
 }
 
@@ -116,6 +121,7 @@ void Agent::Body::Settle(Time at, Output& output) {
     retry_at = kNever;
     commit_needed = true;
   }
+  if (std::erase_if(refused, [&](const auto& entry) { return entry.second.until <= at; }) > 0) view_changed = true;
   if (may_take_at != kNever && may_take_at <= at) {
     may_take_at = kNever;
     view_changed = true;
@@ -127,7 +133,8 @@ void Agent::Body::Settle(Time at, Output& output) {
       UpdateTunnelNumber();
       UpdateUnable();
       UpdateHolding(at, output);
-      Publish(at);
+      // What comes of an apply is told when the kernel has it.
+      if (!pending) Publish(at);
       UpdateInputs();
     }
     Rebuild(output);
@@ -172,6 +179,7 @@ void Agent::Body::Store(Output& output) {
 
 Time Agent::Body::NextTimer(Time at) const {
   Time next = std::min({replication.NextTimer(), announcer.NextTimer(), retry_at, membership.NextTimer(at)});
+  for (const auto& [address, refusal] : refused) next = std::min(next, refusal.until);
   if (!synced) next = std::min(next, membership.sync().NextTimer(at));
   if (synced && may_take_at > at) next = std::min(next, may_take_at);
   return next == kNever ? kNever : std::max(next, at + Duration{1000});

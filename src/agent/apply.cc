@@ -130,7 +130,9 @@ void Agent::Body::StartApply(const ApplyPolicy& input, Output& output) {
     return;
   }
   prepared.compiled->generation.origin = std::format("{}: {}", settings.config.node.name, input.actor).substr(0, 1024);
-  pending = Pending{.request = input.request, .revision = 0, .result = std::move(result), .compiled = std::move(prepared.compiled)};
+  pending = Pending{.request = input.request, .revision = 0, .result = std::move(result), .compiled = std::move(prepared.compiled),
+                    .former_claims = claims};
+  refused.clear();  // another policy, another chance
   view_changed = true;
 }
 
@@ -150,12 +152,14 @@ void Agent::Body::FinishApply(Output& output) {
   output.notes.push_back({.kind = "policy.applied",
                           .text = std::format("generation {} applied by {}", in_force->generation.number, in_force->generation.origin),
                           .object = std::to_string(in_force->generation.number)});
+  std::ranges::move(done.notes, std::back_inserter(output.notes));
   output.results.push_back(std::move(done.result));
 }
 
 void Agent::Body::AbandonApply(const Error& error, Output& output) {
   Pending done = std::move(*pending);
   pending.reset();
+  claims = std::move(done.former_claims);
   ForgetPolicyOfInputs();
   view_changed = build_needed = true;
   commit_needed = true;
@@ -203,7 +207,11 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
     if (pending && pending->revision != 0 && input.revision >= pending->revision) return AbandonApply(*input.error, output);
     if (input.revision < revision) return;  // there is a later one under way
     // What the kernel did not take is not held here: somebody else may.
-    std::erase_if(claims, [&](const auto& entry) { return !committed_addresses.contains(entry.first); });
+    std::erase_if(claims, [&](const auto& entry) {
+      if (committed_addresses.contains(entry.first)) return false;
+      refused[entry.first] = {.until = at + kKernelRetry, .reason = input.error->message};
+      return true;
+    });
     if (kernel_error != input.error->message) {
       const std::string& name = settings.config.node.name;
       output.notes.push_back({.kind = "kernel.refused", .text = input.error->message, .object = name, .warning = true});

@@ -41,6 +41,14 @@ struct Pending {
   std::uint64_t revision = 0;                            // of the first commit that carries it; 0 = none was needed
   ApplyResult result;
   std::unique_ptr<Compiled> compiled;
+  std::map<IpAddress, std::uint64_t> former_claims = {};  // come back if the kernel refuses
+  std::vector<Note> notes = {};                          // told when the kernel has it
+};
+
+// An egress IP that the kernel did not take. Somebody else may have it, until it is tried here again.
+struct Refused {
+  Time until;
+  std::string reason;                                    // the kernel's words
 };
 
 struct Agent::Body {
@@ -133,6 +141,7 @@ struct Agent::Body {
 
   std::map<IpAddress, std::uint64_t> claims;             // own: address → term
   std::vector<IpAddress> unable;
+  std::map<IpAddress, Refused> refused;
   SlotTable slots;
   std::map<std::string, std::string> node_carriers;      // policy with `egress_ip: node` → gateway node in use
 

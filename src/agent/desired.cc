@@ -32,10 +32,10 @@ bool Agent::Body::IsGatewayNode(const std::string& gateway, const std::string& n
 
 void Agent::Body::UpdateUnable() {
   unable.clear();
-  if (!in_force->selection) return;
-  const policy::PolicySet& set = in_force->selection->set();
+  if (!current().selection) return;
+  const policy::PolicySet& set = current().selection->set();
   std::map<std::string, bool> mine;
-  for (const auto& [address, gateway] : in_force->gateway_of) {
+  for (const auto& [address, gateway] : current().gateway_of) {
     auto [entry, fresh] = mine.try_emplace(gateway, false);
     if (fresh) {
       const auto found = set.gateways.find(gateway);
@@ -45,26 +45,27 @@ void Agent::Body::UpdateUnable() {
     if (!entry->second) continue;
     const auto device = plan::UplinkFor(set, settings.config, host, gateway, address);
     const state::HostDevice* uplink = device ? host.Device(*device) : nullptr;
-    if (uplink == nullptr || !uplink->running) unable.push_back(address);
+    if (uplink == nullptr || !uplink->running || refused.contains(address)) unable.push_back(address);
   }
 }
 
 void Agent::Body::UpdateHolding(Time at, Output& output) {
   if (leaving) return;
   const gossip::Record own = OwnRecord();
-  HoldingView view{.self = own.name, .nodes = View(own), .set = nullptr, .gateway_of = in_force->gateway_of, .may_take = false};
-  if (in_force->selection) view.set = &in_force->selection->set();
-  view.may_take = ready() && !pending && may_take_at == kNever;
+  HoldingView view{.self = own.name, .nodes = View(own), .set = nullptr, .gateway_of = current().gateway_of, .may_take = false};
+  if (current().selection) view.set = &current().selection->set();
+  view.may_take = ready() && may_take_at == kNever;
   const Holding holding = Decide(view);
   claims.clear();
   for (const gossip::Claim& claim : holding.claims) claims[claim.address] = claim.term;
+  std::vector<Note>& notes = pending ? pending->notes : output.notes;
   for (const IpAddress& address : holding.taken) {
     const std::string object = address.ToString();
-    output.notes.push_back({.kind = "ip.taken", .text = std::format("{} taken (term {})", object, claims[address]), .object = object});
+    notes.push_back({.kind = "ip.taken", .text = std::format("{} taken (term {})", object, claims[address]), .object = object});
   }
   for (const GivenUp& given_up : holding.given_up) {
     announcer.Stop(given_up.address);
-    output.notes.push_back({.kind = "ip.released", .text = std::format("{} released: {}", given_up.address.ToString(), given_up.reason),
+    notes.push_back({.kind = "ip.released", .text = std::format("{} released: {}", given_up.address.ToString(), given_up.reason),
                             .object = given_up.address.ToString()});
   }
   // Somebody else had it as well and may have told the network so: say again where it is.

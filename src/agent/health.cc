@@ -63,6 +63,10 @@ std::vector<Health> Agent::Body::HealthFindings(const Status& status) const {
     health.push_back({.code = "W106", .object = status.node, .text = "not synced with the cluster yet: the data path stays as it was",
                       .hint = "this ends within seconds"});
   }
+  for (const auto& [address, refusal] : refused) {
+    health.push_back({.code = "E103", .error = true, .object = address.ToString(), .text = std::format("the kernel refuses: {}", refusal.reason),
+                      .hint = "another gateway takes the egress IP if there is one; here it is tried again every few seconds"});
+  }
   if (!kernel_error.empty()) {
     health.push_back({.code = "E103", .error = true, .object = status.node, .text = std::format("the kernel refuses: {}", kernel_error),
                       .hint = "tried again every 5 s"});

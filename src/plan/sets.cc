@@ -139,9 +139,14 @@ void PutPorts(state::State& state, std::string_view set_name, const std::vector<
   }
 }
 
+void PutInternal(const Facts& facts, state::State& state) {
+  const policy::InternalNetworks internal = InternalOf(facts.inputs);
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) PutNetworks(state, PerFamily(stem::kInternal, family), family, internal);
+}
+
 void PutSkeletonSets(const Facts& facts, state::State& state) {
   using Type = NftSet::Type;
-  const policy::InternalNetworks internal = InternalOf(facts.inputs);
+  PutInternal(facts, state);
   const std::vector<Prefix> local = LocalNetworks(facts);
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     const Type address = AddressType(family);
@@ -151,7 +156,6 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
     Declare(state, PerFamily(stem::kSources, family), {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6});
     Declare(state, PerFamily(stem::kPeers, family), {.type = address});
     Declare(state, PerFamily(stem::kEgress, family), {.type = address});
-    PutNetworks(state, PerFamily(stem::kInternal, family), family, internal);
     PutNetworks(state, PerFamily(stem::kLocal, family), family, local);
   }
   Declare(state, set::kClasses, {.type = Type::kMark, .value = Type::kVerdict});

@@ -43,6 +43,8 @@ void PutNetworks(state::State& state, std::string_view set_name, Family family, 
 // Declares a set of (protocol, port) and fills it.
 void PutPorts(state::State& state, std::string_view set_name, const std::vector<policy::PortRange>& ports);
 
+// internal4 and internal6.
+void PutInternal(const Facts& facts, state::State& state);
 // The sets of the skeleton and everything in them but source classes (classes.h).
 void PutSkeletonSets(const Facts& facts, state::State& state);
 

@@ -20,7 +20,7 @@ for kind, _, start, _, _, length in headers:
 print([sum(h[0] == 3 for h in headers), needed])
 PY
 )"
-[[ -z $(type -P file) ]] || file "$EGRESSD" | grep -q 'statically linked\|static-pie' || fail "$(file "$EGRESSD")"
+[[ -z $(type -P file) ]] || file "$EGRESSD" | grep -c 'statically linked\|static-pie' >/dev/null || fail "$(file "$EGRESSD")"
 mkdir "$LAB/empty"
 cp "$EGRESSD" "$LAB/empty/egressd"
 ln -s egressd "$LAB/empty/egressctl"

@@ -42,7 +42,7 @@ repaired() {  # repaired NODE WHAT COMMAND…: the median of three rounds
 }
 began=$(now_ms); look src1 >/dev/null; cost=$(($(now_ms) - began))
 priority=99
-on src1 ip rule | grep -q '^99:.*fwmark' || fail "no rule of egressd"
+on src1 ip rule | grep -c '^99:.*fwmark' >/dev/null || fail "no rule of egressd"
 
 for name in src1 gw1; do
   repaired $name "nft flush ruleset" nft flush ruleset

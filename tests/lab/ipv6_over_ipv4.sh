@@ -12,7 +12,7 @@ gateways: {edge: {default: true, nodes: {labels: {role: gateway}}, pool: six}}
 policies:
   six: {from: {cidr: ["fd00:17::2"]}, to: external, egress_ip: "2001:db8:1::105"}
 YAML
-on src1 ip -d link show egressd0 | grep -q 'local 10.0.0.1 ' || fail "the tunnel does not use the IPv4 underlay"
+on src1 ip -d link show egressd0 | grep -c 'local 10.0.0.1 ' >/dev/null || fail "the tunnel does not use the IPv4 underlay"
 leaves_with a1 $SERVER6 2001:db8:1::105
 leaves_with a1 $OTHER4 10.0.0.1
 pass

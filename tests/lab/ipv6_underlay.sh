@@ -7,7 +7,7 @@ for name in gw1 gw2; do ip -n $name -4 address flush dev under0; done
 start_cluster
 standard_policy | apply src1
 equal "mtu of the tunnel" 1430 "$(on src1 cat /sys/class/net/egressd0/mtu)"
-on src1 ip -d link show egressd0 | grep -q 'local fd00:a::1 ' || fail "the tunnel does not use the IPv6 underlay"
+on src1 ip -d link show egressd0 | grep -c 'local fd00:a::1 ' >/dev/null || fail "the tunnel does not use the IPv6 underlay"
 leaves_with a1 $SERVER4 $EGRESS4
 leaves_with a1 $SERVER6 $EGRESS6
 leaves_with b1 $OTHER4 10.0.0.1

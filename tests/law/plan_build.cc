@@ -169,6 +169,25 @@ TEST_CASE("law: a workload that goes takes its own elements with it and nothing 
   }));
 }
 
+TEST_CASE("law: the short way after a change of workloads arrives where the long way does, or changes nothing") {
+  int short_ways = 0;
+  CHECK(rc::check([&] {
+    World world;
+    const std::vector<policy::Workload> before = ArbitraryWorkloads(), after = ArbitraryWorkloads();
+    world.selection->SetWorkloads("file", before);
+    State state = Build(world.Input());
+    const State untouched = state;
+    const std::vector<IpAddress> changed = world.selection->SetWorkloads("file", after);
+    if (UpdateSources(world.Input(), changed, state)) {
+      ++short_ways;
+      RC_ASSERT(state == Build(world.Input()));
+    } else {
+      RC_ASSERT(state == untouched);
+    }
+  }));
+  CHECK(short_ways > 0);
+}
+
 TEST_CASE("law: no id is let through without its address, and no next hop leads nowhere") {
   CHECK(rc::check([] {
     const State state = Build(World().Input());

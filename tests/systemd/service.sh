@@ -33,13 +33,13 @@ world egressctl status || fail "egressctl status as root"
 say "reload"
 world sed -i 's/203.0.113.100}/203.0.113.105}/' /etc/egressd/policy.yaml
 world systemctl reload egressd || fail "reload of a good file"
-moved() { world ip -o -4 address show up0 | grep -q 203.0.113.105/32; }
+moved() { world ip -o -4 address show up0 | grep -c 203.0.113.105/32 >/dev/null; }
 eventually 5 "the new policy is in force" moved
 world sed -i 's/egress_ip: /egress_ipp: /' /etc/egressd/policy.yaml
 world systemctl reload egressd && fail "reload of a bad file succeeds"
 equal "state after a bad reload" active "$(state)"
 moved || fail "a bad reload changed something"
-world journalctl --no-pager -u egressd | grep -q 'policy.yaml:5:[0-9]' || fail "the journal does not say where the file is bad"
+world journalctl --no-pager -u egressd | grep -c 'policy.yaml:5:[0-9]' >/dev/null || fail "the journal does not say where the file is bad"
 world sed -i 's/egress_ipp: /egress_ip: /' /etc/egressd/policy.yaml
 
 say "kill -9"
@@ -87,7 +87,7 @@ sleep 2
 equal "state" failed "$(state)"
 equal "exit code" 78 "$(world systemctl show -p ExecMainStatus --value egressd)"
 equal "restarts" 0 "$(world systemctl show -p NRestarts --value egressd)"
-world journalctl --no-pager -u egressd | grep -q 'egressd.yaml:2:[0-9]' || fail "the journal does not say where the node file is bad"
+world journalctl --no-pager -u egressd | grep -c 'egressd.yaml:2:[0-9]' >/dev/null || fail "the journal does not say where the node file is bad"
 world sed -i 's/^nodes:/node:/' /etc/egressd/egressd.yaml
 world systemctl reset-failed egressd
 
