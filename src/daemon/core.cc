@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <format>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "daemon/event_loop.h"
 #include "daemon/log.h"
@@ -56,10 +59,10 @@ void Core::Carry(agent::Output output) {
   }
   for (const agent::Note& note : output.notes) journal_->Add(note);
   if (output.commit) Commit(*output.commit);
-  for (const agent::Announcement& announcement : output.announce) {
-    if (auto announced = kernel::Announce(announcement.address, announcement.device); !announced) {
-      Warn(std::format("announce {}: {}", announcement.address.ToString(), announced.error().message));
-    }
+  std::map<std::string, std::vector<IpAddress>> announced_on;
+  for (const agent::Announcement& announcement : output.announce) announced_on[announcement.device].push_back(announcement.address);
+  for (const auto& [device, addresses] : announced_on) {
+    if (auto announced = kernel::Announce(addresses, device); !announced) Warn(announced.error().message);
   }
   if (output.recheck_connections) RecheckConnections();
   for (const agent::ApplyResult& result : output.results) {
@@ -79,7 +82,7 @@ void Core::Commit(std::uint64_t revision) {
     has_committed_ = true;
     trouble_.reset();
     repair_at_ = kNever;
-    if (!done->empty()) {
+    if (!done->empty() && IsDebugging()) {
       Debug(std::format("revision {}: {} objects in {} us\n{}", revision, done->size(), (EventLoop::Now() - begin).count(),
                         state::ToString(*done)));
     }
@@ -112,7 +115,7 @@ void Core::Repair() {
                  .text = std::format("{} object{} that somebody else changed {} put back", done->size(), done->size() == 1 ? "" : "s",
                                      done->size() == 1 ? "was" : "were"),
                  .warning = true});
-  Debug(state::ToString(*done));
+  if (IsDebugging()) Debug(state::ToString(*done));
 }
 
 void Core::LookAtHost() {

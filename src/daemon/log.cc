@@ -63,6 +63,7 @@ bool StartLog(std::string_view level) {
   return true;
 }
 
+bool IsDebugging() { return spdlog::default_logger_raw()->should_log(spdlog::level::debug); }
 void Debug(std::string_view text) { spdlog::default_logger_raw()->log(spdlog::level::debug, text); }
 void Info(std::string_view text) { spdlog::default_logger_raw()->log(spdlog::level::info, text); }
 void Warn(std::string_view text) { spdlog::default_logger_raw()->log(spdlog::level::warn, text); }

@@ -7,6 +7,8 @@ namespace egressd::daemon {
 
 // "trace", "debug", "info", "warning", "error". False = no such level.
 bool StartLog(std::string_view level);
+// Is Debug heard? For texts that cost something to make.
+bool IsDebugging();
 void Debug(std::string_view text);
 void Info(std::string_view text);
 void Warn(std::string_view text);

@@ -59,6 +59,17 @@ Result<void> Send(const Sender& sender, std::uint16_t protocol, const MacAddress
   return {};
 }
 
+Result<void> AnnounceOne(const Sender& from, const IpAddress& address) {
+  if (address.family() == Family::kIpv6) {
+    constexpr MacAddress kAllNodes{{0x33, 0x33, 0, 0, 0, 1}};
+    return Send(from, ETH_P_IPV6, kAllNodes, NeighbourAdvertisement(address, from.mac));
+  }
+  constexpr MacAddress kBroadcast{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+  auto sent = Send(from, ETH_P_ARP, kBroadcast, ArpAnnouncement(address, from.mac, ArpForm::kRequest));
+  if (sent) sent = Send(from, ETH_P_ARP, kBroadcast, ArpAnnouncement(address, from.mac, ArpForm::kReply));
+  return sent;
+}
+
 }  // namespace
 
 std::array<std::uint8_t, 28> ArpAnnouncement(const IpAddress& address, const MacAddress& mac, ArpForm form) {
@@ -96,22 +107,15 @@ std::array<std::uint8_t, 72> NeighbourAdvertisement(const IpAddress& address, co
   return packet;
 }
 
-Result<void> Announce(const IpAddress& address, const std::string& device) {
-  const std::string what = std::format("announce {} on {}", address.ToString(), device);
+Result<void> Announce(std::span<const IpAddress> addresses, const std::string& device) {
+  if (addresses.empty()) return {};
+  const auto in = [&](const IpAddress& address) { return std::format("announce {} on {}", address.ToString(), device); };
   auto sender = OpenSender(device);
-  if (!sender) return std::unexpected(std::move(sender.error()).In(what));
+  if (!sender) return std::unexpected(std::move(sender.error()).In(in(addresses.front())));
   if (!*sender) return {};
-  const Sender& from = **sender;
-  Result<void> sent;
-  if (address.family() == Family::kIpv4) {
-    constexpr MacAddress kBroadcast{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
-    sent = Send(from, ETH_P_ARP, kBroadcast, ArpAnnouncement(address, from.mac, ArpForm::kRequest));
-    if (sent) sent = Send(from, ETH_P_ARP, kBroadcast, ArpAnnouncement(address, from.mac, ArpForm::kReply));
-  } else {
-    constexpr MacAddress kAllNodes{{0x33, 0x33, 0, 0, 0, 1}};
-    sent = Send(from, ETH_P_IPV6, kAllNodes, NeighbourAdvertisement(address, from.mac));
+  for (const IpAddress& address : addresses) {
+    if (auto sent = AnnounceOne(**sender, address); !sent) return std::unexpected(std::move(sent.error()).In(in(address)));
   }
-  if (!sent) return std::unexpected(std::move(sent.error()).In(what));
   return {};
 }
 

@@ -53,11 +53,9 @@ bool HoldsSelected(const policy::Selection& selection, const Connected& connecte
   return false;
 }
 
-bool HoldsWorkload(const std::vector<const policy::Workload*>& workloads, const Connected& connected) {
-  return std::ranges::any_of(workloads, [&](const policy::Workload* workload) {
-    return std::ranges::any_of(workload->addresses, [&](const IpAddress& address) {
-      return connected.network.Contains(address) && !IsOwn(*connected.device, address);
-    });
+bool HoldsWorkload(const policy::Selection& selection, const Connected& connected) {
+  return selection.AnyWorkloadAddress([&](const IpAddress& address) {
+    return connected.network.Contains(address) && !IsOwn(*connected.device, address);
   });
 }
 
@@ -87,7 +85,6 @@ std::vector<Connected> WorkloadNetworks(const Inputs& inputs) {
   if (inputs.selection == nullptr) return result;
   const policy::Selection& selection = *inputs.selection;
   const Named named = NamedSources(selection.set());
-  const std::vector<const policy::Workload*> workloads = selection.Workloads();
   for (const Connected& connected : ConnectedNetworks(*inputs.host)) {
     const state::HostRoute* main = inputs.host->DefaultRoute(connected.network.family());
     const bool faces_outside = main != nullptr && main->device == connected.device->name;
@@ -95,7 +92,7 @@ std::vector<Connected> WorkloadNetworks(const Inputs& inputs) {
     const bool in_named = named.devices.contains(connected.device->name) || std::ranges::any_of(named.networks, Overlaps);
     const bool is_named = in_named && !faces_outside;
     const bool selected = is_named || HoldsSelected(selection, connected);
-    if (selected || HoldsWorkload(workloads, connected)) {
+    if (selected || HoldsWorkload(selection, connected)) {
       result.push_back({.device = connected.device, .network = connected.network, .selected = selected});
     }
   }

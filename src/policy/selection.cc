@@ -199,6 +199,10 @@ std::vector<const Workload*> Selection::Workloads() const {
   return workloads;
 }
 
+bool Selection::AnyWorkloadAddress(const std::function<bool(const IpAddress&)>& test) const {
+  return std::ranges::any_of(body_->known, [&](const auto& entry) { return test(entry.first); });
+}
+
 std::size_t Selection::WorkloadCount(const std::string& policy) const {
   const auto found = body_->rank_of.find(policy);
   return found == body_->rank_of.end() ? 0 : body_->counts[found->second];

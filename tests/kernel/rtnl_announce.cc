@@ -54,7 +54,7 @@ struct Wire {
 
 TEST_CASE("an IPv4 address is announced as ARP request and reply to everybody") {
   Wire wire;
-  REQUIRE(kernel::Announce(Ip("203.0.113.10"), "eth0"));
+  REQUIRE(kernel::Announce(std::vector{Ip("203.0.113.10")}, "eth0"));
   for (const std::uint8_t operation : {std::uint8_t{1}, std::uint8_t{2}}) {
     const Frame frame = wire.Next(12, {0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, operation});
     REQUIRE(frame.size() >= 42);
@@ -67,7 +67,7 @@ TEST_CASE("an IPv4 address is announced as ARP request and reply to everybody") 
 
 TEST_CASE("an IPv6 address is announced as unsolicited neighbour advertisement with override") {
   Wire wire;
-  REQUIRE(kernel::Announce(Ip("2001:db8::10"), "eth0"));
+  REQUIRE(kernel::Announce(std::vector{Ip("2001:db8::10")}, "eth0"));
   const Frame frame = wire.Next(54, {136, 0});
   REQUIRE(frame.size() == 86);
   CHECK(Frame(frame.begin(), frame.begin() + 6) == Frame{0x33, 0x33, 0, 0, 0, 1});
@@ -86,8 +86,8 @@ TEST_CASE("an IPv6 address is announced as unsolicited neighbour advertisement w
 TEST_CASE("a device that is down or gone is an error that names it") {
   Wire wire;
   REQUIRE(wire.outsider.SetDown("eth0") == 0);
-  CHECK(kernel::Announce(Ip("203.0.113.10"), "eth0").error().message == "announce 203.0.113.10 on eth0: device eth0: Network is down");
-  CHECK(kernel::Announce(Ip("203.0.113.10"), "eth9").error().message == "announce 203.0.113.10 on eth9: device eth9: No such device");
+  CHECK(kernel::Announce(std::vector{Ip("203.0.113.10")}, "eth0").error().message == "announce 203.0.113.10 on eth0: device eth0: Network is down");
+  CHECK(kernel::Announce(std::vector{Ip("203.0.113.10")}, "eth9").error().message == "announce 203.0.113.10 on eth9: device eth9: No such device");
 }
 
 }  // namespace egressd::test

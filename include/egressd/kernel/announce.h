@@ -2,6 +2,7 @@
 // an unsolicited neighbour advertisement with the override flag (RFC 4861 section 7.2.6).
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "egressd/base/address.h"
@@ -9,7 +10,8 @@
 
 namespace egressd::kernel {
 
-// One announcement, now. Errors: the device is gone or down.
-Result<void> Announce(const IpAddress& address, const std::string& device);
+// Announces each address once, now. Many go together: to close a packet socket costs milliseconds (synchronize_net in net/packet/af_packet.c).
+// Errors: the device is gone or down; the first address that could not be sent ends it.
+Result<void> Announce(std::span<const IpAddress> addresses, const std::string& device);
 
 }  // namespace egressd::kernel

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -53,6 +54,8 @@ class Selection {
 
   // Everything known, from the policy set and the providers, in order of name.
   std::vector<const Workload*> Workloads() const;
+  // Is there an address of a known workload, selected or not, for which `test` holds? They come in no order.
+  bool AnyWorkloadAddress(const std::function<bool(const IpAddress&)>& test) const;
   // How many addresses `policy` selects through workloads.
   std::size_t WorkloadCount(const std::string& policy) const;
 
