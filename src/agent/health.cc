@@ -64,7 +64,8 @@ std::vector<Health> Agent::Body::HealthFindings(const Status& status) const {
                       .hint = "this ends within seconds"});
   }
   for (const auto& [address, refusal] : refused) {
-    health.push_back({.code = "E103", .error = true, .object = address.ToString(), .text = std::format("the kernel refuses: {}", refusal.reason),
+    health.push_back({.code = "E103", .error = true, .object = address.ToString(),
+                      .text = std::format("the kernel refuses: {}", refusal.reason),
                       .hint = "another gateway takes the egress IP if there is one; here it is tried again every few seconds"});
   }
   if (!kernel_error.empty()) {

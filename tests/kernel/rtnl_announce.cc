@@ -86,8 +86,9 @@ TEST_CASE("an IPv6 address is announced as unsolicited neighbour advertisement w
 TEST_CASE("a device that is down or gone is an error that names it") {
   Wire wire;
   REQUIRE(wire.outsider.SetDown("eth0") == 0);
-  CHECK(kernel::Announce(std::vector{Ip("203.0.113.10")}, "eth0").error().message == "announce 203.0.113.10 on eth0: device eth0: Network is down");
-  CHECK(kernel::Announce(std::vector{Ip("203.0.113.10")}, "eth9").error().message == "announce 203.0.113.10 on eth9: device eth9: No such device");
+  const std::vector address{Ip("203.0.113.10")};
+  CHECK(kernel::Announce(address, "eth0").error().message == "announce 203.0.113.10 on eth0: device eth0: Network is down");
+  CHECK(kernel::Announce(address, "eth9").error().message == "announce 203.0.113.10 on eth9: device eth9: No such device");
 }
 
 }  // namespace egressd::test

@@ -10,7 +10,7 @@
 
 namespace egressd::kernel {
 
-// Announces each address once, now. Many go together: to close a packet socket costs milliseconds (synchronize_net in net/packet/af_packet.c).
+// Announces each address once, now. Many go together: to close a packet socket costs milliseconds (synchronize_net in af_packet.c).
 // Errors: the device is gone or down; the first address that could not be sent ends it.
 Result<void> Announce(std::span<const IpAddress> addresses, const std::string& device);
 
