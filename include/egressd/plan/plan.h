@@ -72,7 +72,7 @@ constexpr std::uint16_t DecisionIn(std::uint32_t connection_mark) {
 
 state::State Build(const Inputs& inputs);
 
-// The short way after a change of workloads. `state` is what Build made of the same inputs before the sources `changed`. True: it is now what
+// The short way when workloads changed. `state` is what Build made of the same inputs before the sources `changed`. True: it is now what
 // Build would make. False: more than these sources follows (a class or a workload network comes or goes); `state` is untouched.
 bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, state::State& state);
 
