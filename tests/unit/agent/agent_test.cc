@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <sstream>
 
 namespace egressd::agent {
@@ -35,6 +36,7 @@ struct Solo {
   std::string disk;
   std::unique_ptr<Agent> agent;
   std::optional<Error> kernel_says;
+  std::optional<IpAddress> kernel_refuses;  // a state with this egress address
   std::vector<ApplyResult> results;
   std::vector<Announcement> announced;
   std::size_t commits = 0;
@@ -64,7 +66,12 @@ struct Solo {
     if (output.recheck_connections) ++rechecks;
     if (output.commit) {
       ++commits;
-      Step(Committed{.revision = *output.commit, .error = kernel_says});
+      REQUIRE(commits < 100);  // never for ever
+      std::optional<Error> error = kernel_says;
+      for (const auto& [key, address] : agent->desired().egress_addresses) {
+        if (key.address == kernel_refuses) error = Error{ErrorKind::kPermission, "no"};
+      }
+      Step(Committed{.revision = *output.commit, .error = error});
     }
   }
 };
@@ -171,6 +178,37 @@ TEST_CASE("inputs that change nothing commit nothing") {
   }
   solo.Step(WorkloadsChanged{.source = "workloads.d/a.yaml", .workloads = {}});
   CHECK(solo.commits == commits);
+}
+
+TEST_CASE("an apply whose egress IP the kernel refuses leaves generation, addresses and claims as they were") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("mailer");
+  const state::State before = solo.agent->desired();
+  solo.kernel_refuses = Ip("203.0.113.11");
+  solo.Apply("mailer\nother");
+  REQUIRE(solo.results.size() == 2);
+  CHECK(solo.results[1].error == Error{ErrorKind::kPermission, "no"});
+  CHECK(solo.results[1].generation == 1);
+  CHECK(solo.agent->desired() == before);
+  CHECK(solo.agent->policy_text() == "mailer");
+}
+
+TEST_CASE("an egress IP that the kernel refuses is not held, is told, and is tried again") {
+  Solo first;
+  first.Host();
+  first.Apply("mailer");
+  Solo solo(first.disk);
+  solo.kernel_refuses = Ip("203.0.113.10");
+  solo.Host();
+  CHECK(solo.agent->desired().egress_addresses.empty());
+  const auto refused = [](const Health& health) { return health.code == "E103" && health.object == "203.0.113.10"; };
+  CHECK(std::ranges::any_of(solo.agent->status().health, refused));
+  solo.kernel_refuses.reset();
+  solo.now += std::chrono::seconds(6);
+  solo.Step(Tick{});
+  CHECK(solo.agent->desired().egress_addresses.size() == 1);
+  CHECK(std::ranges::none_of(solo.agent->status().health, refused));
 }
 
 TEST_CASE("a connection may stay as long as the same would be decided for it now") {
