@@ -7,10 +7,10 @@
 
 #include "ctl/changes.h"
 #include "ctl/duration.h"
-#include "ctl/exit_codes.h"
 #include "ctl/input.h"
 #include "ctl/table.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 #include "egressd/control/files.h"
 #include "egressd/control/server.h"
 

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <unistd.h>
 
-#include "ctl/exit_codes.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 
 namespace egressd::ctl {
 

@@ -3,9 +3,9 @@
 #include <format>
 
 #include "ctl/changes.h"
-#include "ctl/exit_codes.h"
 #include "ctl/input.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 #include "egressd/control/server.h"
 
 namespace egressd::ctl {

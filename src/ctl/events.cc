@@ -1,8 +1,8 @@
 // egressctl events: what happened, and with -f what happens.
 #include <format>
 
-#include "ctl/exit_codes.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 
 namespace egressd::ctl {
 

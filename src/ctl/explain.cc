@@ -1,10 +1,10 @@
 // egressctl explain: which policy decides about a flow, why not the others, and the packet's way. Sends nothing.
 #include <format>
 
-#include "ctl/exit_codes.h"
 #include "ctl/flow.h"
 #include "ctl/table.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 
 namespace egressd::ctl {
 

@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "ctl/command_line.h"
-#include "ctl/exit_codes.h"
 #include "ctl/listing.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 
 namespace egressd::ctl {
 

@@ -11,8 +11,8 @@
 #include <format>
 #include <tuple>
 
-#include "ctl/exit_codes.h"
 #include "ctl/table.h"
+#include "egressd/base/exit_codes.h"
 #include "egressd/control/files.h"
 
 namespace egressd::ctl {

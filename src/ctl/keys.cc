@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <format>
 
-#include "ctl/exit_codes.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 #include "egressd/gossip/key.h"
 
 namespace egressd::ctl {

@@ -4,8 +4,8 @@
 #include <cstdio>
 
 #include "ctl/command_line.h"
-#include "ctl/exit_codes.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 
 namespace egressd::ctl {
 

@@ -2,9 +2,9 @@
 #include <cstdio>
 #include <format>
 
-#include "ctl/exit_codes.h"
 #include "ctl/input.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 #include "egressd/control/files.h"
 #include "egressd/control/server.h"
 

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <format>
 
-#include "ctl/exit_codes.h"
+#include "egressd/base/exit_codes.h"
 #include "egressd/control/server.h"
 
 namespace egressd::ctl {

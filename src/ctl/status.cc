@@ -1,11 +1,11 @@
 // egressctl status: this node's verdict on one screen. With the daemon down: what is stored, exit 3.
 #include <format>
 
-#include "ctl/exit_codes.h"
 #include "ctl/input.h"
 #include "ctl/listing.h"
 #include "ctl/table.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 #include "egressd/control/files.h"
 
 namespace egressd::ctl {

@@ -1,9 +1,9 @@
 // egressctl validate: every finding at once, offline, without root.
 #include <algorithm>
 
-#include "ctl/exit_codes.h"
 #include "ctl/input.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 #include "egressd/control/files.h"
 
 namespace egressd::ctl {

@@ -1,8 +1,8 @@
 // egressctl version: this program's and the daemon's.
 #include <format>
 
-#include "ctl/exit_codes.h"
 #include "ctl/verbs.h"
+#include "egressd/base/exit_codes.h"
 
 namespace egressd::ctl {
 

@@ -6,8 +6,8 @@
 #include <random>
 
 #include "daemon/answers.h"
-#include "daemon/exit_codes.h"
 #include "daemon/log.h"
+#include "egressd/base/exit_codes.h"
 #include "egressd/control/files.h"
 #include "egressd/yaml/yaml.h"
 

@@ -4,10 +4,10 @@
 #include <format>
 
 #include "daemon/daemon.h"
-#include "daemon/exit_codes.h"
 #include "daemon/log.h"
 #include "daemon/options.h"
 #include "daemon/setup.h"
+#include "egressd/base/exit_codes.h"
 #include "egressd/control/files.h"
 
 namespace egressd::daemon {

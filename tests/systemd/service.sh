@@ -92,7 +92,8 @@ world sed -i 's/^nodes:/node:/' /etc/egressd/egressd.yaml
 world systemctl reset-failed egressd
 
 say "the gossip key as a credential"
-world install -D -m 644 -t /etc/systemd/system/egressd.service.d "$WORLD_TOP/systemd/egressd.service.d/key.conf"
+# Through standard input: a checkout below /tmp is not visible in there.
+world bash -c 'mkdir -p "$0" && cat >"$0/key.conf"' /etc/systemd/system/egressd.service.d <"$WORLD_TOP/systemd/egressd.service.d/key.conf"
 (umask 077; head -c 32 /dev/urandom | base64 >"$WORLD_LOG.key")
 world install -m 600 -o root "$WORLD_LOG.key" /etc/egressd/gossip.key 2>/dev/null || world tee /etc/egressd/gossip.key >/dev/null <"$WORLD_LOG.key"
 rm -f "$WORLD_LOG.key"

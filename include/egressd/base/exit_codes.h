@@ -1,7 +1,7 @@
-// Exit codes, a contract with scripts: egressctl(1).
+// Exit codes of egressd and egressctl, a contract with scripts: egressctl(1).
 #pragma once
 
-namespace egressd::ctl {
+namespace egressd {
 
 inline constexpr int kDone = 0;
 inline constexpr int kFailed = 1;          // failed, or the answer is no
@@ -12,4 +12,4 @@ inline constexpr int kNoSuchObject = 5;
 inline constexpr int kTimedOut = 6;
 inline constexpr int kInvalidConfiguration = 78;
 
-}  // namespace egressd::ctl
+}  // namespace egressd
