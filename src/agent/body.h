@@ -59,6 +59,8 @@ struct Agent::Body {
   void Take(Time now, const WorkloadsChanged& input, Output& output);
   void Take(Time now, const Leave& input, Output& output);
   void Take(Time now, const Tick& input, Output& output);
+  template <typename Other>
+  void Take(Time, const Other&, Output&) {}
   void Settle(Time now, Output& output);
   void Announce(Time now, Output& output);
   void Store(Output& output);

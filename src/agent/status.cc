@@ -24,6 +24,7 @@ std::string_view ToString(NodeState state) {
     case NodeState::kAlive: return "alive";
     case NodeState::kSuspect: return "suspect";
     case NodeState::kDead: return "dead";
+    case NodeState::kDrained: return "drained";
     case NodeState::kLeft: break;
   }
   return "left";
