@@ -77,11 +77,15 @@ std::vector<EgressIpStatus> Agent::Body::EgressIpStatuses() const {
   if (!underlay) return result;
   const gossip::Record own = OwnRecord();
   const gossip::Claims known = ClaimsOf(View(own));
+  const auto held = [&](const IpAddress& address) {
+    const auto hold = committed_holds.find(address);
+    return hold != committed_holds.end() && hold->second.standing == plan::Hold::Standing::kHeld;
+  };
   for (const auto& [address, gateway] : in_force->gateway_of) {
     EgressIpStatus status{.address = address, .gateway = gateway};
     if (const gossip::Hold* holder = known.HolderOf(address)) {
       status.node = holder->node;
-      const bool on_its_way = holder->node == own.name && !committed_addresses.contains(address);
+      const bool on_its_way = holder->node == own.name && !held(address);
       status.state = known.Contested(address) ? EgressIpState::kConflict : on_its_way ? EgressIpState::kMoving : EgressIpState::kHeld;
     }
     result.push_back(std::move(status));

@@ -119,8 +119,10 @@ struct HealthVerdict {
   bool healthy = true;
   std::string text;                            // what failed
 };
-struct Drain {                                 // hand over what this node holds and take nothing, or the end of that
+struct Drain {                                 // hand over what the node holds and take nothing, or the end of that
   bool on = true;
+  std::string node;                            // empty = this node
+  std::optional<Duration> lasts;               // ends by itself after this
 };
 struct Move {                                  // to be carried out by the holder; any node takes the order
   std::uint64_t request = 0;                   // comes back in an OrderResult
@@ -190,12 +192,13 @@ struct Output {
   std::optional<Duration> wake;
   std::vector<OutgoingDatagram> send;
   std::optional<std::uint64_t> commit;         // desired() changed: revision to commit
-  bool renew = false;                          // prolong every lease of desired(), then Renewed
+  std::set<IpAddress> renew;                   // prolong the leases of these egress IPs in the kernel, then Renewed
   std::vector<Announcement> announce;
   std::vector<AddressProbe> probe;
   std::vector<OutgoingBfd> bfd;
   std::vector<OutgoingEcho> echo;
   std::vector<Collect> collect;
+  bool collect_remapped = false;               // every connection whose port this gateway had to change: Remapped
   Restore restore;
   std::vector<IpAddress> forget;               // egress IPs whose translations the kernel of this node shall forget
   bool recheck_connections = false;
