@@ -61,8 +61,14 @@ void Agent::Body::AdvanceWatch(Time at, Output& output) {
         break;
     }
   }
-  std::ranges::move(watch.TakeBfd(), std::back_inserter(output.bfd));
-  std::ranges::move(watch.TakeEchoes(), std::back_inserter(output.echo));
+  for (OutgoingBfd& packet : watch.TakeBfd()) {
+    packet.from = *underlay;
+    output.bfd.push_back(std::move(packet));
+  }
+  for (OutgoingEcho& echo : watch.TakeEchoes()) {
+    echo.from = inputs.self.ipv4;
+    output.echo.push_back(echo);
+  }
 }
 
 std::optional<Time> Agent::Body::GoesOnUntil(const std::string& name, const gossip::Member& member) const {

@@ -36,7 +36,7 @@ std::string Agent::Body::PlaceElsewhere(const HoldingView& view, const IpAddress
   std::vector<placement::Candidate> candidates;
   for (const NodeView& node : view.nodes) {
     if (node.record->name != view.self && CanTake(view, node.record->name, address)) {
-      candidates.push_back(CandidateFor(view, *node.record, view.gateway_of.at(address), holders));
+      candidates.push_back(CandidateFor(view, node.record->name, view.gateway_of.at(address), holders));
     }
   }
   return placement::Place({address}, candidates, holders)[address];
@@ -77,6 +77,8 @@ void Agent::Body::AdvanceOfferings(Time at, const HoldingView& view, Output& out
     ++entry;
   }
 }
+
+std::map<IpAddress, std::string> Agent::Body::FailbackPlaces(const HoldingView&) const { return {}; }
 
 // What others offer to this node.
 void Agent::Body::Prepare(Time at, const HoldingView& view) {

@@ -1,4 +1,5 @@
 // What the operator orders: drain, undrain, move.
+#include <algorithm>
 #include <format>
 
 #include "agent/body.h"

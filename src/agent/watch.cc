@@ -58,12 +58,13 @@ void Watch::Advance(Time now) {
     if (change.to == bfd::State::kUp) {
       Say(found->first, peer, Liveness::kUp);
     } else if (change.from == bfd::State::kUp) {
-      Say(found->first, peer, Liveness::kDaemonSilent);
+      // On purpose (it stops), or not.
+      Say(found->first, peer, change.remote == bfd::State::kAdminDown ? Liveness::kUnknown : Liveness::kDaemonSilent);
     }
   }
   for (auto& [name, peer] : peers_) {
     if (peer.next_echo <= now) {
-      echoes_.push_back({.to = peer.config.tunnel, .sequence = ++peer.sequence});
+      echoes_.push_back({.from = {}, .to = peer.config.tunnel, .sequence = ++peer.sequence});
       peer.next_echo = now + EchoInterval(peer.config);
     }
     Judge(now, name, peer);
@@ -100,7 +101,7 @@ void Watch::Stop(Time now) {
 std::vector<OutgoingBfd> Watch::TakeBfd() {
   std::vector<OutgoingBfd> out;
   for (bfd::Sessions::Outgoing& packet : sessions_.TakeOutgoing()) {
-    out.push_back({.to = packet.to, .from_port = packet.source_port, .bytes = {packet.bytes.begin(), packet.bytes.end()}});
+    out.push_back({.from = {}, .to = packet.to, .from_port = packet.source_port, .bytes = {packet.bytes.begin(), packet.bytes.end()}});
   }
   return out;
 }

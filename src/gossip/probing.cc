@@ -114,6 +114,17 @@ void Membership::Accuse(const Member& member, Verdict verdict) {
   if (!member.lives()) Send(member.record.gossip, accusation);
 }
 
+void Membership::DeclareDead(Time now, const std::string& name) {
+  const auto found = members_.find(name);
+  if (found == members_.end() || !found->second.lives()) return;
+  SetVerdict(now, found->second, Verdict::kDead);
+  Accuse(found->second, Verdict::kDead);
+}
+
+void Membership::Vouch(Time, const std::string& name) {
+  if (probe_ && probe_->target == name) probe_->acknowledged = true;
+}
+
 void Membership::AdvanceContacts(Time now) {
   if (next_contact_ <= now) {
     std::set<Endpoint> inhabited;

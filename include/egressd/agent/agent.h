@@ -161,11 +161,13 @@ struct OrderResult {                           // of a Move
   std::optional<Error> error;                  // kNotFound: no such egress IP or node; kInvalid: that node cannot have it
 };
 struct OutgoingBfd {                           // to UDP port 3784 with TTL 255
+  IpAddress from;                              // this node's underlay address
   IpAddress to;
   std::uint16_t from_port = 0;                 // 49152-65535, one for each session
   std::vector<std::uint8_t> bytes;
 };
 struct OutgoingEcho {                          // an ICMP or ICMPv6 echo request through the tunnel
+  IpAddress from;                              // this node's tunnel address
   IpAddress to;                                // tunnel address
   std::uint16_t sequence = 0;
 };

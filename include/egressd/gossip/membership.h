@@ -79,6 +79,10 @@ class Membership {
   std::uint64_t incarnation() const { return incarnation_; }
   // When another node was last seen to use this node's name.
   std::optional<Time> duplicate_seen() const { return duplicate_seen_; }
+  void DeclareDead(Time now, const std::string& name);
+  void Vouch(Time now, const std::string& name);
+  // Asks every living member for everything: this node has stood still.
+  void AskEverybody() { for (const Member* member : Living()) Ask(member->record.gossip); }
   void DuplicateSeen(Time now) { duplicate_seen_ = now; }
 
  private:

@@ -5,6 +5,7 @@
 // 3. So the loss of a node moves only what was there, spread over the others.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@ namespace egressd::placement {
 
 struct Candidate {
   std::string node;
+  std::size_t room = SIZE_MAX;
   auto operator<=>(const Candidate&) const = default;
 };
 

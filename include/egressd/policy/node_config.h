@@ -59,4 +59,5 @@ struct NodeConfig {
   auto operator<=>(const NodeConfig&) const = default;
 };
 
+inline BfdTimers BfdOf(const Gateway& gateway, Profile) { return gateway.bfd.value_or(BfdTimers{}); }
 }  // namespace egressd::policy
