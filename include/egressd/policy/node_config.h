@@ -59,5 +59,8 @@ struct NodeConfig {
   auto operator<=>(const NodeConfig&) const = default;
 };
 
-inline BfdTimers BfdOf(const Gateway& gateway, Profile) { return gateway.bfd.value_or(BfdTimers{}); }
+// The timers of the BFD sessions between the nodes of a gateway: its own, else those of the profile of this node
+// (lan 100ms x 3, fast 10ms x 3, wan 300ms x 3). The two ends may differ: RFC 5880 section 6.8.4 takes the slower of what they say.
+BfdTimers BfdOf(const Gateway& gateway, Profile profile);
+
 }  // namespace egressd::policy

@@ -149,7 +149,7 @@ struct Gateway {
   std::optional<IpAddress> default_ipv6;
   std::optional<std::string> interface;  // unset = auto
   Announce announce = Announce::kLayer2;
-  std::uint16_t max_ips_per_node = 0;     // 0 = no limit
+  std::uint16_t max_ips_per_node = 0;     // egress IPs of this gateway that one node may hold; 0 = no limit
   bool failback = false;                  // true: egress IPs return to where placement would put them
   Takeover takeover = Takeover::kImmediate;
   Duration restart_grace{15'000'000};     // how long a dead daemon's node may go on alone: its lease in the kernel
