@@ -22,6 +22,7 @@ enum class ErrorKind : std::uint8_t {
   kTimeout,      // no answer in time
   kExpired,      // too late: a lease has run out in the kernel, nothing was changed
   kUnavailable,  // the other side is not there (daemon down, socket absent)
+  kExpired,      // a time limit had passed, so nothing was done
 };
 
 struct Error {
