@@ -112,6 +112,8 @@ void Agent::Body::Take(Time, const WorkloadsChanged& input, Output&) {
   }
 }
 
+void Agent::Body::Take(Time, const HandOver&, Output&) { stopping = view_changed = true; }
+
 void Agent::Body::Take(Time at, const Leave&, Output& output) {
   if (leaving) return;
   leaving = true;
@@ -219,6 +221,11 @@ Time Agent::Body::NextTimer(Time at) const {
   return next == kNever ? kNever : std::max(next, at + Duration{200});
 }
 
+bool Agent::hands_over() const { return !body_->offerings.empty() || !body_->leaving_until.empty(); }
+bool Agent::may_wake() const {
+  return std::ranges::none_of(body_->inputs.holds, [&](const auto& entry) { return body_->IsStrict(entry.first); });
+}
+plan::TunnelIdentity Agent::tunnel_identity() const { return body_->inputs.self; }
 const state::State& Agent::desired() const { return body_->desired; }
 std::uint64_t Agent::revision() const { return body_->revision; }
 const std::string& Agent::policy_text() const { return body_->in_force->generation.text; }

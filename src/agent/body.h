@@ -73,6 +73,7 @@ struct Agent::Body {
   // ---- agent.cc
   void Take(Time now, const HostChanged& input, Output& output);
   void Take(Time now, const WorkloadsChanged& input, Output& output);
+  void Take(Time now, const HandOver& input, Output& output);
   void Take(Time now, const Leave& input, Output& output);
   void Take(Time now, const Tick& input, Output& output);
   void Settle(Time now, Output& output);
@@ -258,7 +259,7 @@ struct Agent::Body {
   std::map<IpAddress, Time> not_offered;                 // a handover failed: not again before
   std::map<IpAddress, std::string> moves;                // ordered
   std::set<IpAddress> announce_again;
-  bool drained = false;
+  bool drained = false, stopping = false;
   Time drain_ends = kNever;
   std::map<std::string, std::string> unhealthy;          // gateway → what failed
 

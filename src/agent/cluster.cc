@@ -182,7 +182,7 @@ gossip::Record Agent::Body::OwnRecord() const {
   }
   record.unable = unable;
   if (record.unable.size() > gossip::kClaimLimit) record.unable.resize(gossip::kClaimLimit);
-  record.drained = drained;
+  record.drained = drained || stopping;
   for (const auto& [address, offering] : offerings) {
     if (!claims.contains(address) || record.offers.size() >= gossip::kClaimLimit) continue;
     record.offers.push_back({.address = address, .to = offering.to, .silent = offering.stage == Offering::Stage::kSilent});

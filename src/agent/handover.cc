@@ -14,11 +14,7 @@ std::string Agent::Body::BetterPlace(const HoldingView& view, const IpAddress& a
   if (const auto order = moves.find(address); order != moves.end()) {
     return order->second == view.self ? "" : CanTake(view, order->second, address) ? order->second : "";
   }
-  if (drained) {
-    const auto others = PlaceElsewhere(view, address);
-    return others;
-  }
-  return "";
+  return drained || stopping ? PlaceElsewhere(view, address) : "";
 }
 
 // The node that takes an egress IP when this one does not want it any more: the one with the fewest, as placement has it.
@@ -84,7 +80,7 @@ std::map<IpAddress, std::string> Agent::Body::FailbackPlaces(const HoldingView&)
 void Agent::Body::Prepare(Time at, const HoldingView& view) {
   std::map<IpAddress, std::string> offered;
   const gossip::Claims known = ClaimsOf(view.nodes);
-  if (view.may_take && !drained) {
+  if (view.may_take && !drained && !stopping) {
     for (const NodeView& node : view.nodes) {
       if (!node.alive || node.record->name == view.self) continue;
       for (const gossip::Offer& offer : node.record->offers) {

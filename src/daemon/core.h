@@ -13,7 +13,9 @@
 #include <optional>
 #include <string>
 
+#include "daemon/heartbeats.h"
 #include "daemon/journal.h"
+#include "daemon/translations.h"
 #include "egressd/agent/agent.h"
 #include "egressd/kernel/kernel.h"
 #include "egressd/net/udp.h"
@@ -30,7 +32,8 @@ class Core {
  public:
   using Done = std::function<void(const agent::ApplyResult&)>;
 
-  Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal);
+  Core(agent::Agent agent, kernel::Kernel kernel, const policy::NodeConfig& config, std::optional<net::UdpSocket> socket,
+       std::string state_file, Journal& journal);
 
   void Feed(const agent::Input& input);
   // Asks the agent to apply; `done` is called when it has, or has refused.
@@ -42,8 +45,9 @@ class Core {
   void TakeDatagrams();
   void OnTimer();
   Time wake_at() const;
-  // Tells the others, and lets go of every egress address.
-  void Leave();
+  // Hands over what can be handed over, for at most this long, then tells the others and lets go of every egress address. `done` is called
+  // when that is done.
+  void Leave(Duration at_most, std::function<void()> done);
 
   const agent::Agent& agent() const { return agent_; }
   kernel::Kernel& kernel() { return kernel_; }
@@ -51,9 +55,16 @@ class Core {
   Datapath datapath() const;
   bool has_committed() const { return has_committed_; }
   int socket_fd() const { return socket_ ? socket_->fd() : -1; }
+  // What else to wait for; OnReadable when one of them is readable.
+  std::vector<int> other_fds() const;
+  void OnReadable();
+  std::vector<agent::Health> health() const;
 
  private:
   void Carry(agent::Output output);
+  void Send(const agent::Output& output);
+  void Renew(const std::set<IpAddress>& egress_ips);
+  void FinishLeaving();
   void Commit(std::uint64_t revision);
   void Repair();
   void RecheckConnections();
@@ -63,10 +74,14 @@ class Core {
   std::optional<net::UdpSocket> socket_;
   std::string state_file_;
   Journal* journal_;
+  std::optional<Heartbeats> heartbeats_;  // unset in a cluster of one
+  Translations translations_;
   state::Host host_;
   Time agent_wakes_ = kNever;
   Time repair_at_ = kNever;
   Time look_at_ = kNever;              // at the host
+  Time leave_by_ = kNever;
+  std::function<void()> left_;
   Time last_repair_{};                 // the last one that found something
   Duration between_repairs_{};
   bool has_committed_ = false;

@@ -85,6 +85,7 @@ struct Committed {
   std::uint64_t revision = 0;                  // of Output::commit
   std::optional<Error> error;
 };
+struct HandOver {};                            // this node is about to stop: what it holds is handed over, see Agent::hands_over
 struct Leave {};                               // this node stops: tells the others; nothing is held any more
 struct Renewed {                               // of Output::renew
   bool expired = false;                        // the kernel had let go of a lease already: nothing was prolonged
@@ -129,7 +130,7 @@ struct Move {                                  // to be carried out by the holde
   IpAddress address;
   std::string node;
 };
-using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ApplyPolicy, Committed, Leave, Renewed, BfdPacket, EchoReply,
+using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ApplyPolicy, Committed, HandOver, Leave, Renewed, BfdPacket, EchoReply,
                            Collected, Remapped, ForeignAnnouncement, HealthVerdict, Drain, Move>;
 
 // ---- outputs ----
@@ -275,6 +276,11 @@ class Agent {
   // What the kernel shall look like now; changes only in Step.
   const state::State& desired() const;
   std::uint64_t revision() const;
+  // Something that this node held is on its way to another one.
+  bool hands_over() const;
+  // May leases that somebody else removed be put back at any time? Not those that need the consent of others.
+  bool may_wake() const;
+  plan::TunnelIdentity tunnel_identity() const;
   Status status() const;
   // Text of the policy in force, "" without one.
   const std::string& policy_text() const;

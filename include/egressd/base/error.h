@@ -20,7 +20,6 @@ enum class ErrorKind : std::uint8_t {
   kSystem,       // the kernel or the C library refused; the message carries its words
   kStale,        // somebody else changed the state in between; observe and try again
   kTimeout,      // no answer in time
-  kExpired,      // too late: a lease has run out in the kernel, nothing was changed
   kUnavailable,  // the other side is not there (daemon down, socket absent)
   kExpired,      // a time limit had passed, so nothing was done
 };
