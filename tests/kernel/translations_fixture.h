@@ -2,6 +2,7 @@
 // marked and translated by the same kind of rules that egressd makes.
 #pragma once
 
+#include <fcntl.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 
