@@ -9,7 +9,6 @@
 #include "daemon/event_loop.h"
 #include "daemon/log.h"
 #include "egressd/control/files.h"
-#include "egressd/kernel/announce.h"
 #include "egressd/kernel/conntrack.h"
 #include "egressd/plan/plan.h"
 
@@ -29,9 +28,11 @@ constexpr int kDatagramsAtOnce = 256;
 
 }  // namespace
 
-Core::Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal)
+Core::Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, std::optional<net::UdpSocket> socket, std::string state_file,
+           Journal& journal)
     : agent_(std::move(agent)),
       kernel_(std::move(kernel)),
+      uplinks_(std::move(uplinks)),
       socket_(std::move(socket)),
       state_file_(std::move(state_file)),
       journal_(&journal) {}
@@ -58,12 +59,10 @@ void Core::Carry(agent::Output output) {
     }
   }
   for (const agent::Note& note : output.notes) journal_->Add(note);
+  uplinks_.Probe(output.probe, agent_.desired(), host_, EventLoop::Now());
   if (output.commit) Commit(*output.commit);
-  std::map<std::string, std::vector<IpAddress>> announced_on;
-  for (const agent::Announcement& announcement : output.announce) announced_on[announcement.device].push_back(announcement.address);
-  for (const auto& [device, addresses] : announced_on) {
-    if (auto announced = kernel::Announce(addresses, device); !announced) Warn(announced.error().message);
-  }
+  uplinks_.Announce(output.announce);
+  if (output.commit) uplinks_.Watch(agent_.desired(), host_, EventLoop::Now());
   if (output.recheck_connections) RecheckConnections();
   for (const agent::ApplyResult& result : output.results) {
     const auto found = requests_.find(result.request);
@@ -129,6 +128,7 @@ void Core::LookAtHost() {
   if (*host == host_) return;
   host_ = std::move(*host);
   Feed(agent::HostChanged{.host = host_});
+  uplinks_.Watch(agent_.desired(), host_, EventLoop::Now());
 }
 
 void Core::TakeNotifications() {
@@ -145,6 +145,10 @@ void Core::TakeDatagrams() {
     if (!received || !*received) return;
     Feed(agent::Datagram{.from = (*received)->from, .bytes = (*received)->bytes});
   }
+}
+
+void Core::TakeForeignAnnouncements() {
+  for (const agent::ForeignAnnouncement& foreign : uplinks_.Take()) Feed(foreign);
 }
 
 void Core::OnTimer() {

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "daemon/journal.h"
+#include "daemon/uplinks.h"
 #include "egressd/agent/agent.h"
 #include "egressd/kernel/kernel.h"
 #include "egressd/net/udp.h"
@@ -30,16 +31,18 @@ class Core {
  public:
   using Done = std::function<void(const agent::ApplyResult&)>;
 
-  Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal);
+  Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, std::optional<net::UdpSocket> socket, std::string state_file,
+       Journal& journal);
 
   void Feed(const agent::Input& input);
   // Asks the agent to apply; `done` is called when it has, or has refused.
   void Apply(std::string text, std::string actor, bool only_if_new, Done done);
   // Reads the host and tells the agent when it changed.
   void LookAtHost();
-  // The kernel's notifications, the socket, the timer.
+  // The kernel's notifications, the socket, the uplinks, the timer.
   void TakeNotifications();
   void TakeDatagrams();
+  void TakeForeignAnnouncements();
   void OnTimer();
   Time wake_at() const;
   // Tells the others, and lets go of every egress address.
@@ -50,6 +53,7 @@ class Core {
   const state::Host& host() const { return host_; }
   Datapath datapath() const;
   bool has_committed() const { return has_committed_; }
+  int uplinks_fd() const { return uplinks_.fd(); }
   int socket_fd() const { return socket_ ? socket_->fd() : -1; }
 
  private:
@@ -60,6 +64,7 @@ class Core {
 
   agent::Agent agent_;
   kernel::Kernel kernel_;
+  Uplinks uplinks_;
   std::optional<net::UdpSocket> socket_;
   std::string state_file_;
   Journal* journal_;

@@ -102,6 +102,8 @@ Result<void> Daemon::OpenEdges() {
   auto observed = kernel->Observe();
   if (!observed) return std::unexpected(std::move(observed.error()).In("kernel"));
 
+  auto uplinks = Uplinks::Open();
+  if (!uplinks) return std::unexpected(std::move(uplinks.error()).In("uplinks"));
   std::optional<net::UdpSocket> socket;
   if (!setup_.keys.empty()) {
     auto bound = net::UdpSocket::Bind(ListenAddress(config, *host));
@@ -117,8 +119,8 @@ Result<void> Daemon::OpenEdges() {
                            .seed = Seed(),
                            .stored = stored ? std::move(*stored) : "",
                            .slots = SlotsIn(*observed, config.datapath)};
-  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(socket), state_file,
-                journal_);
+  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(*uplinks), std::move(socket),
+                state_file, journal_);
 
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
@@ -146,6 +148,7 @@ Result<void> Daemon::OpenControl() {
 Result<void> Daemon::Register() {
   auto done = loop_.OnReadable(core_->kernel().notification_fd(), [this] { core_->TakeNotifications(); });
   if (done && core_->socket_fd() >= 0) done = loop_.OnReadable(core_->socket_fd(), [this] { core_->TakeDatagrams(); });
+  if (done) done = loop_.OnReadable(core_->uplinks_fd(), [this] { core_->TakeForeignAnnouncements(); });
   if (done) {
     done = loop_.OnReadable(workloads_->fd(), [this] {
       for (auto& change : workloads_->Take()) core_->Feed(std::move(change));
