@@ -268,7 +268,7 @@ struct Agent::Body {
   std::map<IpAddress, std::pair<std::string, std::string>> told_offers;   // address → from, to
   std::map<EgressId, std::string> last_peers;            // where an id went, as long as it went to a peer
   std::map<EgressId, Time> restoring;
-  std::map<std::pair<std::string, std::uint64_t>, std::set<std::uint32_t>> told_parts;  // sender, batch → parts that came
+  std::map<std::string, Telling> tellings;               // by sender
   std::uint64_t last_collection = 0, last_batch = 0;
   Remaps remaps;
 

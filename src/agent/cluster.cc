@@ -54,7 +54,7 @@ void Agent::Body::Take(Time at, const Datagram& input, Output& output) {
 
 void Agent::Body::Receive(Time at, const Endpoint& from, const std::string& sender, const gossip::Letter& letter, Output& output) {
   if (!membership.members().contains(sender)) return;
-  const auto decoded = DecodeLetter(letter.bytes);
+  const auto decoded = Decode(letter.bytes);
   if (!decoded) {
     ++rejected.malformed;
     return;
@@ -69,7 +69,7 @@ void Agent::Body::Receive(Time at, const Endpoint& from, const std::string& send
     Receive(sender, *taken);
   } else if (const auto* ports = std::get_if<RemappedPorts>(&*decoded)) {
     for (const state::Translation& translation : ports->translations) remaps.Learn(translation);
-  } else if (std::holds_alternative<RemappedWanted>(*decoded)) {
+  } else if (std::holds_alternative<RemappedPortsWanted>(*decoded)) {
     output.collect_remapped = true;
   } else if (const auto* move = std::get_if<MoveOrder>(&*decoded)) {
     Receive(*move);
@@ -78,7 +78,7 @@ void Agent::Body::Receive(Time at, const Endpoint& from, const std::string& send
   }
 }
 
-void Agent::Body::SendLetter(const Endpoint& to, const Letter& letter) { SendBytes(to, EncodeLetter(letter)); }
+void Agent::Body::SendLetter(const Endpoint& to, const Letter& letter) { SendBytes(to, Encode(letter)); }
 
 void Agent::Body::SendBytes(const Endpoint& to, const gossip::Bytes& bytes) {
   letters.push_back({.to = to, .message = gossip::Letter{.bytes = bytes}});
@@ -109,7 +109,7 @@ void Agent::Body::TryToSync(Time at, Output& output) {
   }
   // Whoever starts together with us is heard of within this; before that, nothing new is taken.
   first_round_at = at + lease_timing.awake + lease_timing.lease;  // what an earlier start may still have in the kernel runs out
-  for (const auto& [name, member] : membership.members()) SendLetter(member.record.gossip, RemappedWanted{});
+  for (const auto& [name, member] : membership.members()) SendLetter(member.record.gossip, RemappedPortsWanted{});
   output.collect_remapped = true;
   may_take_at = membership.members().empty() && settings.config.cluster.join.empty() ? at : at + timing.probe_interval;
   output.notes.push_back({.kind = "cluster.synced",

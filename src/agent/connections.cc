@@ -102,13 +102,11 @@ void Agent::Body::Take(Time at, const Collected& input, Output&) {
   }
   std::vector<state::Translation> translations = input.translations;
   for (state::Translation& translation : translations) remaps.Complete(translation);
-  // Changed ports first: they are what nobody else can guess.
-  std::ranges::stable_partition(translations, [](const state::Translation& each) { return each.translated_port != each.source_port; });
   const std::uint64_t batch = ++last_batch;
   Delivery delivery{.to = collecting.to, .ids = collecting.ids, .parts = {}, .retry = at + kRetry};
-  for (Connections& part : SplitConnections(batch, collecting.handover, collecting.ids, translations)) {
-    const std::uint32_t number = part.part;
-    delivery.parts[number] = EncodeLetter(part);
+  const auto reason = collecting.handover ? Connections::Reason::kHandover : Connections::Reason::kTakeover;
+  for (const Connections& part : ToConnections(batch, reason, {collecting.ids.begin(), collecting.ids.end()}, std::move(translations))) {
+    delivery.parts[part.part] = Encode(part);
   }
   for (const auto& [number, bytes] : delivery.parts) SendBytes(member->second.record.gossip, bytes);
   deliveries.emplace(batch, std::move(delivery));
@@ -169,15 +167,17 @@ void Agent::Body::Receive(const Endpoint& from, const std::string& sender, const
     output.restore.translations.emplace_back(translation, egress_ip->second);
   }
   SendLetter(from, ConnectionsTaken{.batch = connections.batch, .part = connections.part});
-  if (!connections.handover) return;
-  std::set<std::uint32_t>& parts = told_parts[{sender, connections.batch}];
-  parts.insert(connections.part);
-  if (parts.size() < connections.parts) return;
-  told_parts.erase({sender, connections.batch});
-  for (auto& [address, preparation] : preparing) {
-    const bool about_it = std::ranges::any_of(egress_ips, [&](const auto& entry) { return entry.second == address; });
-    if (about_it && preparation.told.insert(sender).second) view_changed = true;
+  if (connections.reason != Connections::Reason::kHandover) return;
+  auto [telling, fresh] = tellings.try_emplace(sender);
+  if (telling->second.batch != connections.batch) telling->second = {.batch = connections.batch, .parts = {}, .about = {}};
+  telling->second.parts.insert(connections.part);
+  for (const auto& [id, egress_ip] : egress_ips) telling->second.about.insert(egress_ip);
+  if (telling->second.parts.size() < connections.parts) return;
+  for (const IpAddress& address : telling->second.about) {
+    const auto preparation = preparing.find(address);
+    if (preparation != preparing.end() && preparation->second.told.insert(sender).second) view_changed = true;
   }
+  tellings.erase(telling);
 }
 
 // Ports that the kernel of this gateway changed: told to the source node that the connection came from.
@@ -194,7 +194,7 @@ void Agent::Body::Take(Time, const Remapped& input, Output&) {
     if (member != by_tunnel.end()) told[member->second].push_back(translation);
   }
   for (const auto& [member, translations] : told) {
-    for (const RemappedPorts& letter : SplitRemapped(translations)) SendLetter(member->record.gossip, letter);
+    for (const RemappedPorts& letter : ToRemappedPorts(translations)) SendLetter(member->record.gossip, letter);
   }
 }
 

@@ -23,6 +23,13 @@ struct Collecting {
   bool handover = false;     // the old gateway still works: the recipient waits for everybody's word, also for "nothing"
 };
 
+// A batch of another node, as far as it has come.
+struct Telling {
+  std::uint64_t batch = 0;
+  std::set<std::uint32_t> parts;
+  std::set<IpAddress> about;
+};
+
 // Letters that have not been acknowledged.
 struct Delivery {
   std::string to;

@@ -41,7 +41,7 @@ std::string Agent::Body::PlaceElsewhere(const HoldingView& view, const IpAddress
 void Agent::Body::Offer(Time at, const HoldingView& view, Output& output) {
   std::map<IpAddress, std::string> back = FailbackPlaces(view);
   for (const auto& [address, term] : claims) {
-    if (offerings.contains(address)) continue;
+    if (offerings.contains(address) || not_offered.contains(address)) continue;
     std::string to = BetterPlace(view, address);
     if (const auto found = back.find(address); to.empty() && found != back.end()) to = found->second;
     if (to.empty()) continue;
@@ -74,7 +74,37 @@ void Agent::Body::AdvanceOfferings(Time at, const HoldingView& view, Output& out
   }
 }
 
-std::map<IpAddress, std::string> Agent::Body::FailbackPlaces(const HoldingView&) const { return {}; }
+// With `failback: true`: where the egress IPs of this node belong now that their nodes are back, as far as that is elsewhere.
+std::map<IpAddress, std::string> Agent::Body::FailbackPlaces(const HoldingView& view) const {
+  std::map<IpAddress, std::string> result;
+  if (view.set == nullptr || !view.may_take) return result;
+  const gossip::Claims known = ClaimsOf(view.nodes);
+  for (const auto& [name, gateway] : view.set->gateways) {
+    if (!gateway.failback) continue;
+    std::map<std::vector<std::string>, std::vector<IpAddress>> by_candidates;
+    std::map<IpAddress, std::string> holders;
+    for (const auto& [address, bound] : view.gateway_of) {
+      if (bound != name) continue;
+      const gossip::Hold* holder = known.HolderOf(address);
+      if (holder != nullptr) holders[address] = holder->node;
+      std::vector<std::string> candidates;
+      for (const NodeView& node : view.nodes) {
+        if (CanTake(view, node.record->name, address)) candidates.push_back(node.record->name);
+      }
+      by_candidates[std::move(candidates)].push_back(address);
+    }
+    const std::size_t room = gateway.max_ips_per_node == 0 ? placement::kNoLimit : gateway.max_ips_per_node;
+    for (const auto& [names, addresses] : by_candidates) {
+      std::vector<placement::Candidate> candidates;
+      for (const std::string& node : names) candidates.push_back({.node = node, .room = room});
+      for (const auto& [address, node] : placement::Balance(addresses, candidates, holders)) {
+        if (node.empty() || node == view.self || !claims.contains(address) || not_offered.contains(address)) continue;
+        result[address] = node;
+      }
+    }
+  }
+  return result;
+}
 
 // What others offer to this node.
 void Agent::Body::Prepare(Time at, const HoldingView& view) {

@@ -59,7 +59,10 @@ struct Encoder {
     out.Address(order.address);
     out.Text(order.node);
   }
-  void operator()(const DrainOrder& order) const { out.U8(order.on ? 1 : 0); }
+  void operator()(const DrainOrder& order) const {
+    out.U8(order.on ? 1 : 0);
+    out.U32(order.seconds);
+  }
 };
 
 void Read(Reader& in, LeaseRequest& request) {
@@ -115,6 +118,7 @@ void Read(Reader& in, DrainOrder& order) {
   const std::uint8_t on = in.U8();
   if (on > 1) in.Fail();
   order.on = on == 1;
+  order.seconds = in.U32();
 }
 
 template <std::size_t I = 0>

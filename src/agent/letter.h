@@ -74,6 +74,7 @@ struct MoveOrder {
 };
 struct DrainOrder {
   bool on = true;
+  std::uint32_t seconds = 0;             // it ends by itself after these; 0 = never
   auto operator<=>(const DrainOrder&) const = default;
 };
 

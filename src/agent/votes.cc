@@ -12,9 +12,9 @@ LeaseGrant Voter::Answer(Time now, const std::string& from, const LeaseRequest& 
   round->second = request.round;
   std::erase_if(promises_, [&](const auto& entry) {
     if (entry.second.until <= now) return true;
-    return entry.second.node == from && !std::ranges::contains(request.addresses, entry.first, &gossip::Claim::address);
+    return entry.second.node == from && !std::ranges::contains(request.claims, entry.first, &gossip::Claim::address);
   });
-  for (const gossip::Claim& wanted : request.addresses) {
+  for (const gossip::Claim& wanted : request.claims) {
     auto [promise, free] = promises_.try_emplace(wanted.address, Promise{.node = from, .until = {}});
     if (!free && promise->second.node != from) continue;
     promise->second.until = now + timing_.Promise();
@@ -30,7 +30,7 @@ LeaseRequest Asker::Begin(Time now, std::vector<gossip::Claim> addresses, std::u
   complete_ = addresses.empty();
   grants_.clear();
   for (const gossip::Claim& claim : addresses) grants_[claim.address];
-  return {.round = ++round_, .electorate = electorate, .addresses = std::move(addresses)};
+  return {.round = ++round_, .electorate = electorate, .claims = std::move(addresses)};
 }
 
 void Asker::Receive(const std::string& from, const LeaseGrant& grant) {

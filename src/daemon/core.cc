@@ -9,7 +9,6 @@
 #include "daemon/event_loop.h"
 #include "daemon/log.h"
 #include "egressd/control/files.h"
-#include "egressd/kernel/announce.h"
 #include "egressd/kernel/conntrack.h"
 #include "egressd/plan/plan.h"
 
@@ -31,10 +30,11 @@ constexpr Duration kAfterExpiry = milliseconds(20);
 
 }  // namespace
 
-Core::Core(agent::Agent agent, kernel::Kernel kernel, const policy::NodeConfig& config, std::optional<net::UdpSocket> socket,
-           std::string state_file, Journal& journal)
+Core::Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const policy::NodeConfig& config,
+           std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal)
     : agent_(std::move(agent)),
       kernel_(std::move(kernel)),
+      uplinks_(std::move(uplinks)),
       socket_(std::move(socket)),
       state_file_(std::move(state_file)),
       journal_(&journal),
@@ -64,12 +64,10 @@ void Core::Carry(agent::Output output) {
   translations_.Restore(output.restore);  // before it is acknowledged
   Send(output);
   for (const agent::Note& note : output.notes) journal_->Add(note);
+  uplinks_.Probe(output.probe, agent_.desired(), host_, EventLoop::Now());
   if (output.commit) Commit(*output.commit);
-  std::map<std::string, std::vector<IpAddress>> announced_on;
-  for (const agent::Announcement& announcement : output.announce) announced_on[announcement.device].push_back(announcement.address);
-  for (const auto& [device, addresses] : announced_on) {
-    if (auto announced = kernel::Announce(addresses, device); !announced) Warn(announced.error().message);
-  }
+  uplinks_.Announce(output.announce);
+  if (output.commit) uplinks_.Watch(agent_.desired(), host_, EventLoop::Now());
   if (!output.renew.empty()) Renew(output.renew);
   translations_.Forget(output.forget);
   for (const agent::Collect& collect : output.collect) Feed(translations_.Collect(collect, agent_.tunnel_identity()));
@@ -162,6 +160,7 @@ void Core::LookAtHost() {
   if (*host == host_) return;
   host_ = std::move(*host);
   Feed(agent::HostChanged{.host = host_});
+  uplinks_.Watch(agent_.desired(), host_, EventLoop::Now());
 }
 
 void Core::TakeNotifications() {
@@ -178,6 +177,10 @@ void Core::TakeDatagrams() {
     if (!received || !*received) return;
     Feed(agent::Datagram{.from = (*received)->from, .bytes = (*received)->bytes});
   }
+}
+
+void Core::TakeForeignAnnouncements() {
+  for (const agent::ForeignAnnouncement& foreign : uplinks_.Take()) Feed(foreign);
 }
 
 void Core::OnTimer() {

@@ -16,6 +16,7 @@
 #include "daemon/heartbeats.h"
 #include "daemon/journal.h"
 #include "daemon/translations.h"
+#include "daemon/uplinks.h"
 #include "egressd/agent/agent.h"
 #include "egressd/kernel/kernel.h"
 #include "egressd/net/udp.h"
@@ -32,7 +33,7 @@ class Core {
  public:
   using Done = std::function<void(const agent::ApplyResult&)>;
 
-  Core(agent::Agent agent, kernel::Kernel kernel, const policy::NodeConfig& config, std::optional<net::UdpSocket> socket,
+  Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const policy::NodeConfig& config, std::optional<net::UdpSocket> socket,
        std::string state_file, Journal& journal);
 
   void Feed(const agent::Input& input);
@@ -40,9 +41,10 @@ class Core {
   void Apply(std::string text, std::string actor, bool only_if_new, Done done);
   // Reads the host and tells the agent when it changed.
   void LookAtHost();
-  // The kernel's notifications, the socket, the timer.
+  // The kernel's notifications, the socket, the uplinks, the timer.
   void TakeNotifications();
   void TakeDatagrams();
+  void TakeForeignAnnouncements();
   void OnTimer();
   Time wake_at() const;
   // Hands over what can be handed over, for at most this long, then tells the others and lets go of every egress address. `done` is called
@@ -54,6 +56,7 @@ class Core {
   const state::Host& host() const { return host_; }
   Datapath datapath() const;
   bool has_committed() const { return has_committed_; }
+  int uplinks_fd() const { return uplinks_.fd(); }
   int socket_fd() const { return socket_ ? socket_->fd() : -1; }
   // What else to wait for; OnReadable when one of them is readable.
   std::vector<int> other_fds() const;
@@ -71,6 +74,7 @@ class Core {
 
   agent::Agent agent_;
   kernel::Kernel kernel_;
+  Uplinks uplinks_;
   std::optional<net::UdpSocket> socket_;
   std::string state_file_;
   Journal* journal_;

@@ -104,6 +104,8 @@ Result<void> Daemon::OpenEdges() {
   auto observed = kernel->Observe();
   if (!observed) return std::unexpected(std::move(observed.error()).In("kernel"));
 
+  auto uplinks = Uplinks::Open();
+  if (!uplinks) return std::unexpected(std::move(uplinks.error()).In("uplinks"));
   std::optional<net::UdpSocket> socket;
   if (!setup_.keys.empty()) {
     auto bound = net::UdpSocket::Bind(ListenAddress(config, *host));
@@ -119,7 +121,8 @@ Result<void> Daemon::OpenEdges() {
                            .seed = Seed(),
                            .stored = stored ? std::move(*stored) : "",
                            .slots = SlotsIn(*observed, config.datapath)};
-  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), config, std::move(socket), state_file, journal_);
+  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(*uplinks), config,
+                std::move(socket), state_file, journal_);
 
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
@@ -150,6 +153,7 @@ Result<void> Daemon::Register() {
   for (const int fd : core_->other_fds()) {
     if (done) done = loop_.OnReadable(fd, [this] { core_->OnReadable(); });
   }
+  if (done) done = loop_.OnReadable(core_->uplinks_fd(), [this] { core_->TakeForeignAnnouncements(); });
   if (done) {
     done = loop_.OnReadable(workloads_->fd(), [this] {
       for (auto& change : workloads_->Take()) core_->Feed(std::move(change));

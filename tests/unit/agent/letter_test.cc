@@ -27,7 +27,7 @@ std::vector<Letter> OneOfEach() {
           RemappedPorts{.translations = {Tcp(5)}},
           RemappedPortsWanted{},
           MoveOrder{.address = Ip("192.0.2.1"), .node = "gw2"},
-          DrainOrder{.on = false}};
+          DrainOrder{.on = false, .seconds = 90}};
 }
 
 std::size_t Total(const std::vector<Connections>& parts) {
@@ -53,7 +53,7 @@ TEST_CASE("letter: every kind comes back as it was, and no shorter or longer one
 }
 
 TEST_CASE("letter: its bytes are what they were, so that nodes of two versions understand each other") {
-  CHECK(Encode(DrainOrder{.on = true}) == gossip::Bytes{7, 1});
+  CHECK(Encode(DrainOrder{.on = true}) == gossip::Bytes{7, 1, 0, 0, 0, 0});
   CHECK(Encode(ConnectionsTaken{.batch = 0x0102030405060708, .part = 9}) == gossip::Bytes{3, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9});
   Translation first = Tcp(0), second = first;
   second.source_port = 2;
