@@ -20,11 +20,15 @@ Heartbeats::Heartbeats(const std::string& tunnel_device) {
     Warn(trouble_->text);
   };
   auto bfd = net::BfdSocket::Open();
-  if (!bfd) return without(bfd.error());
   auto echo = net::EchoSocket::Open(static_cast<std::uint16_t>(::getpid()), tunnel_device);
-  if (!echo) return without(echo.error());
-  bfd_ = std::move(*bfd);
-  echo_ = std::move(*echo);
+  if (!bfd) {
+    without(bfd.error());
+  } else if (!echo) {
+    without(echo.error());
+  } else {
+    bfd_ = std::move(*bfd);
+    echo_ = std::move(*echo);
+  }
 }
 
 std::vector<int> Heartbeats::fds() const {

@@ -14,8 +14,8 @@
 namespace egressd::kernel {
 namespace {
 
-constexpr std::uint32_t kFirstAttribute = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(nfgenmsg));
-constexpr std::uint32_t kValue = NLA_HDRLEN;  // behind the start of an attribute
+constexpr std::uint32_t kFirstAttribute = sizeof(nlmsghdr) + sizeof(nfgenmsg);  // both are multiples of NLMSG_ALIGNTO
+constexpr std::uint32_t kValue = sizeof(nlattr);  // behind the start of an attribute
 constexpr std::uint32_t kAcceptBytes = 0xffffffff, kRefuse = 0;
 // Scratch memory of the filter.
 enum Slot : std::uint32_t { kOriginalProtocol, kOriginalPortType, kReplyPortType, kOriginalPort };
