@@ -11,7 +11,8 @@ using control::Json;
 namespace {
 
 constexpr const char* kCounters[] = {"not_held",   "no_gateway",  "wrong_source", "not_a_peer",
-                                     "unexpected", "policy_drop", "untracked",    "hairpin"};
+                                     "unexpected", "policy_drop", "untracked",    "hairpin",
+                                     "lease_over", "not_answered"};
 
 Json Texts(const std::vector<IpAddress>& addresses) {
   Json::Array out;

@@ -67,8 +67,8 @@ struct Inputs {
   // every known other node that has not left, dead ones too (they may come back), in order of name
   std::vector<Peer> peers;
   std::map<std::string, Slot> slots;                // peer → next-hop slot, for those that are gateways; kept stable by the agent
-  std::map<EgressId, Carrier> carriers;             // one for every binding
-  std::map<IpAddress, Hold> holds;                  // egress IPs of this node
+  std::map<EgressId, Carrier> carriers;             // one for every binding: where this node's own workloads go; kSelf needs a hold
+  std::map<IpAddress, Hold> holds;                  // egress IPs of this node; their traffic is translated here, whoever the carrier is
   bool operator==(const Inputs&) const = default;
 };
 
