@@ -44,7 +44,7 @@ Head HeadOf(ConntrackMessages::Kind kind) {
     case ConntrackMessages::Kind::kGet: return {.type = IPCTNL_MSG_CT_GET, .flags = NLM_F_REQUEST};
     case ConntrackMessages::Kind::kDelete: break;
   }
-  return {.type = IPCTNL_MSG_CT_DELETE, .flags = NLM_F_REQUEST | NLM_F_ACK};
+  return {.type = IPCTNL_MSG_CT_DELETE, .flags = NLM_F_REQUEST};
 }
 
 }  // namespace
@@ -80,16 +80,14 @@ Result<std::size_t> DeleteWhere(const MarkMatch& mark, const std::function<bool(
     if (doomed(connection)) deletions.AddDelete(connection);
   });
   if (!dumped) return std::unexpected(std::move(dumped.error()));
-  std::size_t deleted = 0;
+  std::size_t deleted = deletions.size();
   Result<void> refused;
   auto sent = deletions.Exchange(*socket, [&](std::size_t, const nlmsghdr* message) {
     const auto answer = DecodeAnswer(message);
-    if (!answer || answer->error == ENOENT) return;
-    if (answer->error == 0) {
-      ++deleted;
-    } else if (refused) {
+    if (!answer || answer->error == 0) return;
+    --deleted;
+    if (answer->error != ENOENT && refused)
       refused = Fail(ErrorKind::kSystem, std::format("connection tracking: deleting: {}", ToString(*answer)));
-    }
   });
   if (!sent) return std::unexpected(std::move(sent.error()));
   if (!refused) return std::unexpected(std::move(refused.error()));

@@ -28,10 +28,10 @@ Result<std::size_t> DeleteWhere(const MarkMatch& mark, const std::function<bool(
 class ConntrackMessages {
  public:
   enum class Kind : std::uint8_t { kCreate, kUpdate, kGet, kDelete };
-  // What the kernel said to message number `index`: an error or acknowledgement, or the entry that was asked for.
+  // What the kernel said to message number `index`: an error, or the entry that was asked for. It is silent about what it has done.
   using Answer = std::function<void(std::size_t index, const nlmsghdr* answer)>;
 
-  // Opens a message: attributes are put behind it, at most kMessageBytes in all, before End. Of these, only kDelete is acknowledged.
+  // Opens a message: attributes are put behind it, at most kMessageBytes in all, before End.
   nlmsghdr* Begin(Kind kind, Family family);
   void End();
   void AddDelete(const DecodedConnection& connection);
