@@ -36,6 +36,8 @@ enum class Diagnostic : std::uint8_t {
   kAdministrativelyDown = 7,
   kReverseConcatenatedPathDown = 8,
 };
+// "reserved" for 9-31, which a peer may send.
+std::string_view ToString(Diagnostic diagnostic);
 
 struct Packet {
   Diagnostic diagnostic = Diagnostic::kNone;
@@ -64,9 +66,12 @@ enum class Discard : std::uint8_t {
   kAuthentication,      // the A bit is set: no authentication is in use
   kTimeToLive,          // below 255 (GTSM)
 };
+inline constexpr std::size_t kDiscards = static_cast<std::size_t>(Discard::kTimeToLive) + 1;
 std::string_view ToString(Discard discard);
 
-std::array<std::uint8_t, kPacketBytes> Encode(const Packet& packet);
+using PacketBytes = std::array<std::uint8_t, kPacketBytes>;
+// An interval that does not fit (over 71 minutes) is sent as the largest that does.
+PacketBytes Encode(const Packet& packet);
 std::expected<Packet, Discard> Decode(std::span<const std::uint8_t> bytes);
 
 }  // namespace egressd::bfd
