@@ -59,9 +59,6 @@ void Session::Replan(Time now) {
 
 void Session::Advance(Time now) {
   if (now >= Deadline()) {
-    // The answer to a poll would have come with the packets that did not.
-    poll_ = Poll::kIdle;
-    poll_again_ = false;
     if (state_ == State::kInit || state_ == State::kUp) {
       Enter(State::kDown, Diagnostic::kDetectionTimeExpired);
       // Still with the peer's discriminator: if only its packets are lost, it has to believe this one. (FRR, while Up, passes over a packet
@@ -220,7 +217,6 @@ void Session::AskForPoll() {
 
 void Session::EndPoll() {
   poll_ = Poll::kSettling;
-  if (poll_again_) return;
   min_tx_in_use_ = desired_min_tx_;
   min_rx_in_use_ = required_min_rx_;
 }

@@ -1,4 +1,4 @@
-// Speaks BFD with real sessions and real sockets, for tests against other implementations: bfd::Sessions and net::BfdSocket and nothing else.
+// Speaks BFD with real sessions and real sockets, for tests against other implementations: bfd::Sessions and net::BfdSocket, nothing else.
 //
 //   bfd_speaker [SOURCE…]      source addresses of its packets
 //
@@ -41,7 +41,8 @@ class Speaker {
     for (const int fd : socket_.fds()) waiting.push_back({.fd = fd, .events = POLLIN, .revents = 0});
     const Time due = sessions_.NextTimer();
     const auto wait = due == kNever ? Duration(1'000'000) : std::max(Duration::zero(), due - Now());
-    const timespec until{.tv_sec = static_cast<time_t>(wait.count() / 1'000'000), .tv_nsec = static_cast<long>(wait.count() % 1'000'000 * 1000)};
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
+    const timespec until{.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(wait - seconds).count()};
     ::ppoll(waiting.data(), waiting.size(), &until, nullptr);
     for (;;) {
       const auto received = socket_.Receive();
@@ -51,11 +52,13 @@ class Speaker {
     sessions_.Advance(Now());
     if (waiting[0].revents != 0 && !ReadCommands()) return false;
     for (const auto& outgoing : sessions_.TakeOutgoing()) {
-      if (auto sent = socket_.Send(outgoing.to, outgoing.source_port, outgoing.bytes); !sent) std::printf("error %s\n", sent.error().message.c_str());
+      const auto sent = socket_.Send(outgoing.to, outgoing.source_port, outgoing.bytes);
+      if (!sent) std::printf("error %s\n", sent.error().message.c_str());
     }
     for (const auto& change : sessions_.TakeChanges()) {
-      std::printf("change %s %s %s %s %lld %s\n", change.peer.ToString().c_str(), Text(ToString(change.from)).c_str(), Text(ToString(change.to)).c_str(),
-                  Text(ToString(change.remote)).c_str(), static_cast<long long>(Now().time_since_epoch().count() / 1000),
+      const auto milliseconds = static_cast<long long>(Now().time_since_epoch().count() / 1000);
+      std::printf("change %s %s %s %s %lld %s\n", change.peer.ToString().c_str(), Text(ToString(change.from)).c_str(),
+                  Text(ToString(change.to)).c_str(), Text(ToString(change.remote)).c_str(), milliseconds,
                   Text(ToString(change.diagnostic)).c_str());
     }
     std::fflush(stdout);

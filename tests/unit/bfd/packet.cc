@@ -148,7 +148,8 @@ TEST_CASE("a reserved diagnostic is carried and called so") {
 }
 
 TEST_CASE("an interval that does not fit is sent as the largest that does") {
-  const auto packet = Decode(Encode({.multiplier = 1, .my_discriminator = 1, .desired_min_tx = Duration(1LL << 40), .required_min_rx = Duration(-1)}));
+  const Packet huge{.multiplier = 1, .my_discriminator = 1, .desired_min_tx = Duration(1LL << 40), .required_min_rx = Duration(-1)};
+  const auto packet = Decode(Encode(huge));
   REQUIRE(packet);
   CHECK(packet->desired_min_tx == Duration(0xffffffffLL));
   CHECK(packet->required_min_rx == Duration::zero());

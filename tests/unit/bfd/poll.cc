@@ -88,10 +88,10 @@ TEST_CASE("a change during a poll waits for its end and for a packet without Fin
   CHECK(Next(session, now).desired_min_tx == Milliseconds(200));
   session.Receive(now, Answers(Says(State::kUp)));
   CHECK(session.transmit_interval() == Milliseconds(200));
+  session.Receive(now, Answers(Says(State::kUp)));  // to the second packet of that poll: says nothing about the next
   Packet packet = Next(session, now);
   CHECK_FALSE(packet.poll);
   CHECK(packet.desired_min_tx == Milliseconds(200));
-  session.Receive(now, Answers(Says(State::kUp)));  // to the second packet of that poll: says nothing about the next
   session.Receive(now, Says(State::kUp));
   packet = Next(session, now);
   CHECK(packet.poll);
@@ -103,7 +103,7 @@ TEST_CASE("a change during a poll waits for its end and for a packet without Fin
 }
 
 TEST_CASE("what waits for a poll is in force when the session is down") {
-  Session session = Up({.min_rx = Milliseconds(400)});
+  Session session = Up({.min_rx = Milliseconds(4000)});
   Time now = kBegin;
   session.Change(now, {.min_tx = Milliseconds(2000), .min_rx = Milliseconds(100)});
   REQUIRE(Next(session, now).poll);
@@ -116,6 +116,22 @@ TEST_CASE("what waits for a poll is in force when the session is down") {
   CHECK(packet.multiplier == 9);
   CHECK(session.transmit_interval() == Milliseconds(3000));
   CHECK(session.detection_time() == 3 * Milliseconds(1000));
+}
+
+TEST_CASE("a change of state during a poll has a poll of its own afterwards") {
+  Session session = Up();
+  Time now = kBegin;
+  session.Change(now, {.min_tx = Milliseconds(400)});
+  REQUIRE(Next(session, now).poll);
+  session.Receive(now, Says(State::kDown));
+  CHECK(Only(session).desired_min_tx == Milliseconds(1000));
+  session.Receive(now, Answers(Says(State::kDown)));
+  CHECK_FALSE(Only(session).poll);  // init now
+  session.Receive(now, Says(State::kDown));
+  CHECK(Next(session, now).poll);
+  session.Receive(now, Answers(Says(State::kDown)));
+  session.Receive(now, Says(State::kDown));
+  CHECK_FALSE(Next(session, now).poll);
 }
 
 TEST_CASE("a new multiplier needs no poll") {
@@ -174,6 +190,15 @@ TEST_CASE("a peer in demand mode gets no periodic packets while both are up") {
     CHECK(Only(session).state == State::kDown);
     CHECK(session.transmit_interval() == Milliseconds(1000));
   }
+}
+
+TEST_CASE("a peer in demand mode that thinks the session is up gets packets while we do not") {
+  Session session = Fresh();
+  Packet demand = Says(State::kUp);
+  demand.demand = true;
+  session.Receive(kBegin, demand);
+  REQUIRE(session.state() == State::kDown);
+  CHECK(session.transmit_interval() == Milliseconds(1000));
 }
 
 TEST_CASE("no packet has both Poll and Final") {

@@ -153,9 +153,10 @@ TEST_CASE("a disabled session says so at once and slowly from then on, and answe
   CHECK(packet.diagnostic == Diagnostic::kAdministrativelyDown);
   CHECK(packet.desired_min_tx == Milliseconds(1000));
   session.Disable(kBegin);
-  session.Receive(kBegin, Polls(Says(State::kUp)));
+  session.Receive(kBegin + Milliseconds(1), Polls(Says(State::kUp)));
   CHECK(session.TakeOutgoing().empty());
   CHECK(session.state() == State::kAdminDown);
+  CHECK(session.last_received() == kBegin);  // discarded, so not received
   // The detection time ends in between, and nothing comes of it.
   Time now = kBegin;
   while (session.TakeOutgoing().empty()) {

@@ -160,6 +160,22 @@ TEST_CASE("a source port that somebody has is replaced by one that stays") {
   CHECK(Await(*socket)->from_port == 49153);
 }
 
+TEST_CASE("a socket that is in use stays open, one that was idle for longest is closed") {
+  const Host host;
+  auto socket = BfdSocket::Open();
+  REQUIRE(socket);
+  const auto is_free = [](std::uint16_t port) { return UdpSocket::Bind({.address = kFour, .port = port}).has_value(); };
+  REQUIRE(socket->Send(kFour, 50000, kPacket));
+  REQUIRE(socket->Send(kFour, 50001, kPacket));
+  REQUIRE_FALSE(is_free(50000));
+  for (std::uint16_t port = 51000; port < 52000; ++port) {
+    REQUIRE(socket->Send(kFour, port, kPacket));
+    REQUIRE_FALSE(is_free(50001));
+    REQUIRE(socket->Send(kFour, 50001, kPacket));
+  }
+  CHECK(is_free(50000));
+}
+
 TEST_CASE("more sessions than open sockets take turns, each with its own port") {
   const Host host;
   auto socket = BfdSocket::Open();

@@ -195,19 +195,18 @@ TEST_CASE("a packet that is too short for a reply is passed over") {
   test::Tun tun("egressd0");
   tun.Configure();
   EchoSocket socket = Open();
-  REQUIRE(socket.Send(kPeer4, 1));
-  const auto request = tun.Read(1000);
-  REQUIRE(request);
-  Packet cut = ReplyTo(*request);
-  cut.resize(26);
-  cut[3] = 26;
-  cut[10] = cut[11] = 0;
-  const std::uint32_t sum = ~test::Sum(std::span(cut).first(20)) & 0xffff;
-  cut[10] = static_cast<std::uint8_t>(sum >> 8);
-  cut[11] = static_cast<std::uint8_t>(sum);
-  tun.Write(cut);
-  tun.Write(ReplyTo(*request));
-  CHECK(Await(socket) == EchoSocket::Received{.from = kPeer4, .sequence = 1});
+  for (const IpAddress& peer : {kPeer4, kPeer6}) {
+    REQUIRE(socket.Send(peer, 1));
+    const auto request = tun.Read(1000);
+    REQUIRE(request);
+    Packet cut = *request;
+    cut.resize(cut.size() - 2);
+    cut[peer == kPeer4 ? 3 : 5] -= 2;  // the length in the IP header
+    tun.Write(ReplyTo(cut));
+    tun.Write(ReplyTo(*request));
+    CHECK(Await(socket) == EchoSocket::Received{.from = peer, .sequence = 1});
+    CHECK(Silent(socket));
+  }
 }
 
 }  // namespace egressd::net
