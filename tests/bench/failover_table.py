@@ -20,17 +20,20 @@ def record(path, *words):
     with open(pulse) as p, open(macs) as m, open(everything) as a:
         pulse, mac = json.load(p), json.load(m)[values["address"]]
         lines = [line.split() for line in a.read().splitlines()]
-    wrong = sum(int(n) for n, proto, source, server in lines if server == values["server"] and source != values["address"])
+    wrong = {f"{proto} {source}": int(n) for n, proto, source, server in lines if server == values["server"] and source != values["address"]}
     one = {key: values[key] for key in ("profile", "kind", "system")}
     one |= {key: values[key] == "yes" for key in ("moved", "steady")}
     one |= {key: json.loads(values[key]) for key in ("cpu_ms", "sync_bytes", "commit_us") if key in values}
-    one |= {"outage_ms": pulse["gap_ms"], "own_stall_ms": pulse["stall_ms"], "probes_lost": pulse["sent"] - pulse["received"], "wrong_source": wrong,
+    one |= {"outage_ms": pulse["gap_ms"], "own_stall_ms": pulse["stall_ms"], "probes_lost": pulse["sent"] - pulse["received"], "wrong_source": sum(wrong.values()), "wrong_sources": wrong,
             "asked": mac["asked"], "two_macs": mac["two"], "returns": mac["returns"], "stale": mac["stale"]}
     found = [json.load(open(v)) for v in verdicts]
     one |= {key: sum(f[key] for f in found) for key in ("tcp", "tcp_alive", "reset", "silent", "udp", "udp_alive")}
+    one["by_kind"] = [f["by_kind"] for f in found]
     one["delay_ms"] = max(f["delay_ms"]["max"] for f in found)
     with open(path, "a") as out:
         out.write(json.dumps(one) + "\n")
+    print(f"{one['profile']} {one['kind']} {one['system']}: {one['outage_ms']} ms, {one['tcp_alive']}/{one['tcp']} connections"
+          f"{'' if one['steady'] else ', not recovered'}{'' if one['moved'] else ', not taken over'}", flush=True)
 
 
 def rank(values, share):

@@ -6,7 +6,9 @@ VIP_INSIDE=10.0.0.30 VIP_OUTSIDE=203.0.113.200
 declare -A KA_NUMBER=([ka1]=31 [ka2]=32)
 declare -A KA_PRIORITY=([ka1]=100 [ka2]=90)
 
-ka_host() {  # ka_host NAME: the host with its addresses and what it translates
+# ka_host NAME: the host with its addresses, what it translates, and the stateful rules that conntrackd's documentation asks for: what comes before the
+# connection table is committed must not become a new connection.
+ka_host() {
   host "$1"
   plug "$1" under0 under "10.0.0.${KA_NUMBER[$1]}/24"
   plug "$1" up0 uplink "203.0.113.${KA_NUMBER[$1]}/24"
@@ -17,6 +19,18 @@ table ip gateway {
   chain postrouting {
     type nat hook postrouting priority srcnat;
     ip saddr 10.0.0.0/24 oifname "up0" snat to $VIP_OUTSIDE
+  }
+  chain input {
+    type filter hook input priority filter;
+    iifname "up0" ct state established,related accept
+    iifname "up0" ip protocol { icmp, vrrp } accept
+    iifname "up0" drop
+  }
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "under0" oifname "up0" ct state new tcp flags & (fin | syn | rst | ack) == syn accept
+    iifname "under0" oifname "up0" ct state new meta l4proto != tcp accept
   }
 }
 NFT
@@ -125,4 +139,3 @@ ka_start() {  # ka_start NAME…
 ka_has() { [[ $(ip -n "$1" -o address show) == *" $VIP_INSIDE/"* && $(ip -n "$1" -o address show) == *" $VIP_OUTSIDE/"* ]]; }
 ka_has_none() { [[ $(ip -n "$1" -o address show) != *" $VIP_INSIDE/"* && $(ip -n "$1" -o address show) != *" $VIP_OUTSIDE/"* ]]; }
 ka_ready() { { ka_has ka1 && ka_has_none ka2; } || { ka_has ka2 && ka_has_none ka1; }; }
-ka_holder() { if ka_has ka1; then echo ka1; else echo ka2; fi; }

@@ -3,7 +3,8 @@
 Every question (ARP request, neighbour solicitation) comes from one of 64 MACs of its own, so that each answer is known to belong to one question, and two
 answers to one question are two holders, however late they come. Beside that every frame is looked at that announces an address or has it as source.
 
-Questions (controlled.py): forget; report → JSON by address; owner ADDRESS → the MAC that holds it now; until ADDRESS MAC LIMIT-MS → yes, as soon as packets
+Questions (controlled.py): forget; report → JSON by address; owner ADDRESS → the MAC that holds it now; leaves ADDRESS → the MAC
+by which the last packet with this source left; until ADDRESS MAC LIMIT-MS → yes, as soon as packets
 with this source leave by this MAC alone (its announcement, and a packet after it).
   asked, answered, two   questions so far; those with an answer; those with answers of two MACs
   windows                answers within 50 ms after an answer of another MAC (a handover without a pause between has one)
@@ -177,6 +178,9 @@ class Watch:
         elif words[0] == "owner":
             owners = self.addresses[words[1]].owners
             reply(owners[-1].hex(":") if owners else "")
+        elif words[0] == "leaves":
+            leaves = self.addresses[words[1]].leaves
+            reply(leaves.hex(":") if leaves else "")
         elif words[0] == "until":
             self.waiting.append((self.addresses[words[1]], bytes.fromhex(words[2].replace(":", "")), now + float(words[3]) / 1000, reply))
         else:
