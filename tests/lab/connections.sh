@@ -38,6 +38,7 @@ replication=$((busy - idle * busy_ms / idle_ms))
 
 for n in 1 2; do ask flows$n mark >/dev/null; done
 for n in 1 2; do equal "before: connections and flows that carry data" "[$((tcp / 2)), $((udp / 2))]" "$(counted '[d["tcp_alive"], d["udp_alive"]]' flows$n verdict 20)"; done
+cuttable under uplink
 ask pulse begin >/dev/null
 # When the new holder has the connections, in its own words.
 ip netns exec "$other" $PYTHON -c 'import sys, time
@@ -47,7 +48,7 @@ while True:
 say "$holder loses its power"
 for n in 1 2; do ask flows$n mark >/dev/null; done
 power_loss "$holder"
-for n in 1 2; do ask flows$n mark >/dev/null; done
+for n in 1 2; do ask flows$n struck >/dev/null; done
 equal "$other has taken $EGRESS4" yes "$(ask macs until $EGRESS4 "$(mac "$other")" 15000)"
 for n in 1 2; do ask flows$n verdict 20 >"$LAB/verdict$n" & asked[$n]=$!; done
 for n in 1 2; do wait "${asked[$n]}" || fail "no verdict on the connections of a$n"; done

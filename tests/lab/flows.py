@@ -6,7 +6,8 @@ open SOCKET SERVER-SOCKET SERVER PORT TCP UDP FIRST-PORT    a client with TCP co
 TCP connections are in turn `driven` (the client sends, the server answers), `pushed` (the server sends to a silent client) and `idle` (nothing until the
 verdict; then the first to speak is the client for one half of them and the server for the other). UDP flows are in turn driven and pushed.
 
-Questions to a client (controlled.py): opened → "TCP UDP" so many; mark: what is sent from now on counts; verdict SECONDS → JSON, as soon as every
+Questions to a client (controlled.py): opened → "TCP UDP" so many; mark: what is sent from now on counts; struck: the same,
+for survival alone (the delays count from the mark on); verdict SECONDS → JSON, as soon as every
 connection has carried a record that was sent after the mark, or after so many seconds; close: all of them, with RST.
 A connection survives if it did. reset: the peer or a gateway reset it; silent: nothing came in time; moved: the server saw the flow come from another
 address or port. delay_ms: from sending to arrival, the worst record of each connection since the mark.
@@ -212,7 +213,7 @@ class Flow:
 class Client:
     def __init__(self, path, server_path, server, port, tcp, udp, first_port):
         self.server_path, self.server = server_path, (server, int(port))
-        self.first_port, self.marked, self.waiting = int(first_port), None, None
+        self.first_port, self.measured, self.marked, self.waiting = int(first_port), None, None, None
         self.wanted = deque((number, KINDS[number % 3]) for number in range(int(tcp)))
         self.connecting, self.streams, self.flows = set(), [], []
         self.driven, self.datagrams = Turns(TCP_EVERY), Turns(UDP_EVERY)
@@ -287,9 +288,9 @@ class Client:
                 self.arrived(flow, stamp)
 
     def arrived(self, connection, stamp):
-        if self.marked is not None and stamp >= self.marked:
-            connection.proof = stamp
+        if self.measured is not None and stamp >= self.measured:
             connection.delay = max(connection.delay, time.monotonic() - stamp)
+            connection.proof = stamp if stamp >= self.marked else connection.proof
 
     def everything(self):
         return self.streams + self.flows
@@ -321,10 +322,15 @@ class Client:
         if words[0] == "opened":
             reply(f"{len(self.streams)} {sum(flow.seen_as is not None for flow in self.flows)}")
         elif words[0] == "mark":
-            self.marked = now
+            self.marked = self.measured = now
             for connection in self.everything():
                 connection.proof = connection.delay = 0.0
             reply("marked")
+        elif words[0] == "struck":
+            self.marked = now
+            for connection in self.everything():
+                connection.proof = 0.0
+            reply("struck")
         elif words[0] == "verdict":
             ask(self.server_path, "wake")
             for stream in self.streams:

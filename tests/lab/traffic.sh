@@ -77,14 +77,21 @@ with_cluster() { local file=$1 line; shift; for line in "$@"; do sed -i "/^clust
 # ---- a host that loses its power: nothing of it says a last word ----
 power_loss() {  # power_loss GATEWAY
   local pids network
+  on uplink nft list set bridge cuts dark >/dev/null 2>&1 || cuttable under uplink
   pids=$(ip netns pids "$1")
   [[ -z $pids ]] || kill -STOP $pids
+  darken "$1" under uplink
   for network in under uplink; do ip -n $network link del "$1"; done
   [[ -z $pids ]] || kill -KILL $pids
   [[ -z ${DAEMON[$1]:-} ]] || { wait "${DAEMON[$1]}" 2>/dev/null || true; unset "DAEMON[$1]"; }
 }
-power_back() {  # power_back GATEWAY NUMBER: the host is there again, with its disk and nothing in memory
+power_on() {  # power_on HOST: it is gone and may be made again
   ip netns del "$1"
+  heal under
+  heal uplink
+}
+power_back() {  # power_back GATEWAY NUMBER: the host is there again, with its disk and nothing in memory
+  power_on "$1"
   gateway_node "$1" "$2"
 }
 
@@ -97,10 +104,13 @@ cuttable() {  # cuttable NETWORK…: from now on its cables can be cut
   for network in "$@"; do
     on "$network" nft -f - <<'NFT'
 table bridge cuts {
+  set dark { type ifname; }
   set silent { type ifname . ifname; }
   set daemons { type ifname . ifname; }
   chain forward {
     type filter hook forward priority 0;
+    iifname @dark drop
+    oifname @dark drop
     iifname . oifname @silent drop
     udp dport { 7947, 3784 } iifname . oifname @daemons drop
   }
@@ -110,7 +120,13 @@ NFT
 }
 # cut NETWORK silent|daemons FROM TO: frames of this direction are lost; `daemons`: only what egressd says to egressd (gossip, BFD)
 cut() { on "$1" nft add element bridge cuts "$2" "{ \"$3\" . \"$4\" }"; }
-heal() { on "$1" nft flush set bridge cuts silent; on "$1" nft flush set bridge cuts daemons; }   # heal NETWORK
+heal() { local set; for set in dark silent daemons; do on "$1" nft flush set bridge cuts $set; done; }   # heal NETWORK
+# darken HOST NETWORK…: nothing passes its cables any more; those of several networks are cut at the same moment, as well as a shell can
+darken() {
+  local network pids=()
+  for network in "${@:2}"; do on "$network" nft add element bridge cuts dark "{ \"$1\" }" & pids+=($!); done
+  for network in "${pids[@]}"; do wait "$network"; done
+}
 # part NETWORK silent|daemons "GROUP" "GROUP": no frame between the hosts of two groups
 part() {
   local left right elements=""
@@ -118,9 +134,4 @@ part() {
     for right in $4; do elements+="\"$left\" . \"$right\", \"$right\" . \"$left\", "; done
   done
   on "$1" nft add element bridge cuts "$2" "{ ${elements%, } }"
-}
-part_all() {  # part_all NETWORK HOST: this host's cable is dead
-  local others
-  others=$(on "$1" ip -o link show master bridge | sed -E 's/^[0-9]+: ([^@:]+).*/\1/' | grep -vx "$2" | tr '\n' ' ')
-  part "$1" silent "$2" "$others"
 }
