@@ -119,8 +119,10 @@ struct HealthVerdict {
   bool healthy = true;
   std::string text;                            // what failed
 };
-struct Drain {                                 // hand over what this node holds and take nothing, or the end of that
+struct Drain {                                 // hand over what the node holds and take nothing, or the end of that
   bool on = true;
+  std::string node;                            // known and not gone; "" = this one. Another one gets a letter, until its record shows it
+  std::optional<Duration> lasts;               // after this it ends by itself; unset = with `on` false only
 };
 struct Move {                                  // to be carried out by the holder; any node takes the order
   std::uint64_t request = 0;                   // comes back in an OrderResult
@@ -219,6 +221,9 @@ struct NodeStatus {
   std::uint64_t generation = 0;
   std::optional<Duration> round_trip;
   std::vector<IpAddress> egress_ips;           // held
+  std::string bfd;                             // state of this node's session with it: "up", "init", "down", "admindown"; "" = no session
+  std::optional<Duration> detection_time;      // of that session: after so long a silence it is down
+  std::string path;                            // does its kernel answer through the tunnel: "up", "down"; "" = it is not asked
 };
 enum class EgressIpState : std::uint8_t { kHeld, kMoving, kUnassigned, kConflict };
 std::string_view ToString(EgressIpState state);
@@ -228,6 +233,7 @@ struct EgressIpStatus {
   std::string node;                            // holder; empty = nobody
   EgressIpState state = EgressIpState::kUnassigned;
   std::vector<std::string> policies;
+  std::optional<Duration> lease;               // held here: the kernel ends it so long after the last renewal; unset = elsewhere, or never
 };
 struct PolicyStatus {
   std::string name;
