@@ -28,6 +28,12 @@ constexpr int kDatagramsAtOnce = 256;
 constexpr Duration kAwakeForRepair = milliseconds(1000);
 constexpr Duration kAfterExpiry = milliseconds(20);
 
+// Calls back whoever waits for this result.
+template <typename Result>
+void Answer(std::map<std::uint64_t, std::function<void(const Result&)>>& waiting, const Result& result) {
+  if (auto found = waiting.extract(result.request)) found.mapped()(result);
+}
+
 }  // namespace
 
 Core::Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const policy::NodeConfig& config,
@@ -48,6 +54,12 @@ void Core::Apply(std::string text, std::string actor, bool only_if_new, Done don
   const std::uint64_t request = next_request_++;
   requests_.emplace(request, std::move(done));
   Feed(agent::ApplyPolicy{.request = request, .text = std::move(text), .actor = std::move(actor), .only_if_new = only_if_new});
+}
+
+void Core::Move(const IpAddress& address, std::string node, Ordered done) {
+  const std::uint64_t request = next_request_++;
+  orders_.emplace(request, std::move(done));
+  Feed(agent::Move{.request = request, .address = address, .node = std::move(node)});
 }
 
 void Core::Carry(agent::Output output) {
@@ -73,13 +85,8 @@ void Core::Carry(agent::Output output) {
   for (const agent::Collect& collect : output.collect) Feed(translations_.Collect(collect, agent_.tunnel_identity()));
   if (output.collect_remapped) Feed(translations_.CollectRemapped());
   if (output.recheck_connections) RecheckConnections();
-  for (const agent::ApplyResult& result : output.results) {
-    const auto found = requests_.find(result.request);
-    if (found == requests_.end()) continue;
-    const Done done = std::move(found->second);
-    requests_.erase(found);
-    done(result);
-  }
+  for (const agent::ApplyResult& result : output.results) Answer(requests_, result);
+  for (const agent::OrderResult& result : output.orders) Answer(orders_, result);
 }
 
 void Core::Send(const agent::Output& output) {

@@ -32,6 +32,7 @@ struct Datapath {
 class Core {
  public:
   using Done = std::function<void(const agent::ApplyResult&)>;
+  using Ordered = std::function<void(const agent::OrderResult&)>;
 
   Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const policy::NodeConfig& config, std::optional<net::UdpSocket> socket,
        std::string state_file, Journal& journal);
@@ -39,6 +40,8 @@ class Core {
   void Feed(const agent::Input& input);
   // Asks the agent to apply; `done` is called when it has, or has refused.
   void Apply(std::string text, std::string actor, bool only_if_new, Done done);
+  // Asks for an egress IP to be moved; `done` is called when the order is taken or refused.
+  void Move(const IpAddress& address, std::string node, Ordered done);
   // Reads the host and tells the agent when it changed.
   void LookAtHost();
   // The kernel's notifications, the socket, the uplinks, the timer.
@@ -93,6 +96,7 @@ class Core {
   std::optional<Error> trouble_;
   std::uint64_t next_request_ = 1;
   std::map<std::uint64_t, Done> requests_;
+  std::map<std::uint64_t, Ordered> orders_;
 };
 
 }  // namespace egressd::daemon

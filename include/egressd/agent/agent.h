@@ -122,8 +122,8 @@ struct HealthVerdict {
 };
 struct Drain {                                 // hand over what the node holds and take nothing, or the end of that
   bool on = true;
-  std::string node;                            // empty = this node
-  std::optional<Duration> lasts;               // ends by itself after this
+  std::string node;                            // known and not gone; "" = this one. Another one gets a letter
+  std::optional<Duration> lasts;               // after this it ends by itself
 };
 struct Move {                                  // to be carried out by the holder; any node takes the order
   std::uint64_t request = 0;                   // comes back in an OrderResult
@@ -225,6 +225,9 @@ struct NodeStatus {
   std::uint64_t generation = 0;
   std::optional<Duration> round_trip;
   std::vector<IpAddress> egress_ips;           // held
+  std::string bfd;                             // state of this node's session with it: "up", "init", "down", "admindown"; "" = no session
+  std::optional<Duration> detection_time;      // of that session: after so long a silence it is down
+  std::string path;                            // does its kernel answer through the tunnel: "up", "down"; "" = it is not asked
 };
 enum class EgressIpState : std::uint8_t { kHeld, kMoving, kUnassigned, kConflict };
 std::string_view ToString(EgressIpState state);
@@ -234,6 +237,7 @@ struct EgressIpStatus {
   std::string node;                            // holder; empty = nobody
   EgressIpState state = EgressIpState::kUnassigned;
   std::vector<std::string> policies;
+  std::optional<Duration> lease;               // held here: the kernel ends it so long after the last renewal; unset = elsewhere, or never
 };
 struct PolicyStatus {
   std::string name;
