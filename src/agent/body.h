@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/announcer.h"
@@ -102,6 +103,7 @@ struct Agent::Body {
 
   // ---- desired.cc
   void UpdateHolding(Time now, Output& output);
+  void ReleaseAll(std::string_view reason, Output& output);
   void UpdateUnable();
   void UpdateInputs();
   std::vector<plan::Peer> Peers(const std::vector<NodeView>& nodes) const;

@@ -49,8 +49,18 @@ void Agent::Body::UpdateUnable() {
   }
 }
 
+void Agent::Body::ReleaseAll(std::string_view reason, Output& output) {
+  for (const auto& [address, term] : claims) {
+    const std::string object = address.ToString();
+    output.notes.push_back({.kind = "ip.released", .text = std::format("{} released: {}", object, reason), .object = object});
+  }
+  claims.clear();
+  announcer.StopAll();
+}
+
 void Agent::Body::UpdateHolding(Time at, Output& output) {
   if (leaving) return;
+  if (membership.silent()) return ReleaseAll("another node uses this node's name", output);
   const gossip::Record own = OwnRecord();
   HoldingView view{.self = own.name, .nodes = View(own), .set = nullptr, .gateway_of = current().gateway_of, .may_take = false};
   if (current().selection) view.set = &current().selection->set();
