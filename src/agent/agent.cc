@@ -118,15 +118,7 @@ void Agent::Body::Take(Time at, const Leave&, Output& output) {
   if (leaving) return;
   leaving = true;
   watch.Stop(at);
-  offerings.clear();
-  preparing.clear();
-  wanted.clear();
-  for (const auto& [address, term] : claims) {
-    const std::string object = address.ToString();
-    output.notes.push_back({.kind = "ip.released", .text = std::format("{} released: this node stops", object), .object = object});
-  }
-  claims.clear();
-  announcer.StopAll();
+  ReleaseAll("this node stops", output);
   view_changed = true;
   if (synced) Publish(at);
 }

@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/announcer.h"
@@ -199,6 +200,7 @@ struct Agent::Body {
   bool MayClaim(Time now, const gossip::Claim& claim, const Holding& holding);
   std::map<IpAddress, plan::Hold> Holds(Time now) const;
   const gossip::Hold* LastHolder(const gossip::Claims& known, const IpAddress& address) const;
+  void ReleaseAll(std::string_view reason, Output& output);
   void UpdateUnable();
   void UpdateInputs(Time now, Output& output);
   std::vector<plan::Peer> Peers(const std::vector<NodeView>& nodes) const;

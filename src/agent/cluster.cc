@@ -38,7 +38,8 @@ void Agent::Body::Take(Time at, const Datagram& input, Output& output) {
   if (!received) return Count(rejected, received.error());
   if (received->sender == settings.config.node.name) {
     // Our own words come back to us when we are among the join addresses; a stranger's do not come from our address.
-    if (received->incarnation != membership.incarnation() && input.from.address != underlay) membership.DuplicateSeen(at);
+    const bool namesake = received->incarnation != membership.incarnation() && input.from.address != underlay;
+    if (namesake && received->message) membership.Receive(at, input.from, received->sender, *received->message);
     return;
   }
   if (!received->message) return;

@@ -65,9 +65,22 @@ HoldingView Agent::Body::ViewForHolding(Time at, const gossip::Record& own) {
   return view;
 }
 
+void Agent::Body::ReleaseAll(std::string_view reason, Output& output) {
+  for (const auto& [address, term] : claims) {
+    const std::string object = address.ToString();
+    output.notes.push_back({.kind = "ip.released", .text = std::format("{} released: {}", object, reason), .object = object});
+  }
+  claims.clear();
+  wanted.clear();
+  offerings.clear();
+  preparing.clear();
+  announcer.StopAll();
+}
+
 void Agent::Body::UpdateHolding(Time at, Output& output) {
   if (leaving) return;
   judged = at;
+  if (membership.silent()) return ReleaseAll("another node uses this node's name", output);
   const gossip::Record own = OwnRecord();
   const HoldingView view = ViewForHolding(at, own);
   Holding holding = Decide(view);
