@@ -239,10 +239,10 @@ node_files() {  # for every node of the lab that has none yet
   done
 }
 ln -sfn "$EGRESSD" "$LAB/egressctl"
-start() {  # start NODE…; LAB_BEFORE: a command before the daemon's, such as chrt
+start() {  # start NODE…, with the scheduling policy that the unit file gives the daemon: other programs do not keep it from its heartbeats
   local node
   for node in "$@"; do
-    ip netns exec "$node" ${LAB_BEFORE:-} "$EGRESSD" --config "$LAB/$node/egressd.yaml" --state-dir "$LAB/$node/state" --run-dir "$LAB/$node/run" \
+    ip netns exec "$node" ${LAB_BEFORE-chrt --rr 10} "$EGRESSD" --config "$LAB/$node/egressd.yaml" --state-dir "$LAB/$node/state" --run-dir "$LAB/$node/run" \
       ${LAB_LOG_LEVEL:+--log-level "$LAB_LOG_LEVEL"} >>"$LAB/$node/log" 2>&1 &
     DAEMON[$node]=$!
   done

@@ -89,7 +89,7 @@ std::string Disorder(World& world) {
     if (!node.agent) return name + " is not running";
     const agent::Status status = node.agent->status();
     if (!status.synced) return name + " is not synced";
-    if (node.kernel != node.agent->desired()) return name + ": the kernel is not what it shall be";
+    if (node.kernel.state != node.agent->desired()) return name + ": the kernel is not what it shall be";
     if (status.nodes.size() != world.nodes().size()) return name + " does not know every node";
     for (const agent::NodeStatus& other : status.nodes) {
       if (other.state != agent::NodeState::kAlive) {
