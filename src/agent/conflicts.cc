@@ -13,6 +13,7 @@ constexpr int kProbes = 3;
 // After a takeover the former holder may still be heard; whoever has held an address for longer was overtaken.
 constexpr Duration kDefended{5'000'000};
 constexpr Duration kKeepAway{10'000'000};
+constexpr Duration kDefendInterval{1'000'000};
 
 }  // namespace
 
@@ -68,12 +69,11 @@ void Agent::Body::Take(Time at, const ForeignAnnouncement& input, Output& output
   const auto since = held_since.find(input.address);
   const bool fresh = since != held_since.end() && at - since->second < kDefended;
   const auto last = defended.find(input.address);
-  const bool may_defend = last == defended.end() || at - last->second >= kKeepAway;
   if (IsStrict(input.address) || fresh) {
-    // A majority says that it is ours, or the former holder has not let go yet.
-    if (fresh || may_defend) announcer.Start(at, input.address);
-    if (may_defend) {
+    // A majority says that it is ours, or the former holder has not let go yet. Two that are sure of themselves must not shout for ever.
+    if (last == defended.end() || at - last->second >= kDefendInterval) {
       defended[input.address] = at;
+      announcer.Start(at, input.address);
       output.notes.push_back({.kind = "ip.conflict", .text = std::format("{} is announced by {} on {}, too", object, input.mac.ToString(),
                               input.device), .object = object, .warning = true});
     }

@@ -80,6 +80,7 @@ std::optional<Time> Agent::Body::GoesOnUntil(const std::string& name, const goss
 
 Time Agent::Body::DetectionTimer() const {
   Time next = kNever;
+  if (judged == Time::min() || leaving) return next;
   for (const auto& [name, member] : membership.members()) {
     if (!member.lives() && !member.record.claims.empty()) {  // until when others count on its kernel: desired.cc
       for (const gossip::Claim& claim : member.record.claims) {

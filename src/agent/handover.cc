@@ -170,6 +170,7 @@ void Agent::Body::HandoverCommitted(Time at) {
 
 Time Agent::Body::HandoverTimer() const {
   Time next = kNever;
+  if (leaving) return next;
   for (const auto& [address, offering] : offerings) {
     next = std::min(next, offering.stage == Offering::Stage::kSilent ? offering.silent_since + kSilenceLasts : offering.begun + kOfferLasts);
   }

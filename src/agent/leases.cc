@@ -108,7 +108,7 @@ void Agent::Body::AdvanceLeases(Time at, Output& output) {
     fenced_until = Time::min();
     view_changed = true;
   }
-  if (at >= first_round_at + 2 * lease_timing.round && !unconfirmed.empty()) {
+  if (!unconfirmed.empty() && first_round_at != kNever && at >= first_round_at + 2 * lease_timing.round) {
     unconfirmed.clear();
     view_changed = true;
   }

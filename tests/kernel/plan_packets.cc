@@ -1,10 +1,8 @@
 // Real packets through the rules that Build makes: what leaves a host is what policy::Select says.
 #include <doctest/doctest.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <format>
-#include <fstream>
 
 #include "egressd/base/random.h"
 #include "egressd/kernel/kernel.h"
@@ -121,13 +119,6 @@ struct World {
   std::map<EgressId, Carrier> carriers;
 };
 
-void WriteSysctl(const std::string& path, std::string_view value) {
-  std::ofstream file("/proc/sys/" + path);
-  file << value;
-  file.flush();
-  REQUIRE(file.good());
-}
-
 // A router in a namespace of its own: workloads behind br0, everything else behind eth0.
 class Router {
  public:
@@ -188,19 +179,6 @@ class Router {
   std::optional<Tap> inside_, outside_;
   std::array<std::uint8_t, 6> mac_{};
   std::uint16_t next_port_ = 1024;
-};
-
-// Packets of one sender keep their order only while they stay on one processor.
-struct OneProcessor {
-  OneProcessor() {
-    REQUIRE(::sched_getaffinity(0, sizeof(before), &before) == 0);
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &one);
-    REQUIRE(::sched_setaffinity(0, sizeof(one), &one) == 0);
-  }
-  ~OneProcessor() { CHECK(::sched_setaffinity(0, sizeof(before), &before) == 0); }
-  cpu_set_t before{};
 };
 
 TEST_CASE("what Build wants is what Observe finds, and a second time nothing is left to do") {

@@ -18,7 +18,7 @@ std::string Policy(std::uint64_t variant) {
 pools:
   public: {ipv4: [203.0.113.10-203.0.113.40]}
 gateways:
-  edge: {default: true, nodes: {labels: {role: gateway}}, pool: public}
+  edge: {default: true, nodes: {labels: {role: gateway}}, pool: public, restart_grace: 5s, bfd: {min_rx: 500ms, min_tx: 500ms}}
 policies:
 )";
   for (std::uint64_t i = 0; i < 2 + variant % 4; ++i) {
