@@ -195,7 +195,9 @@ struct Conversation {
     outside_port = PortOf(seen);
   }
   // Says something both ways. Afterwards all is acknowledged: neither side has anything to say by itself.
-  bool Works() { return Says(client, server, "question") && Says(server, client, "answer") && Acknowledged(client) && Acknowledged(server); }
+  bool Works() {
+    return Says(client, server, "question") && Says(server, client, "answer") && Acknowledged(client) && Acknowledged(server);
+  }
 };
 inline Fd Listening(const Cast& cast, std::uint16_t port) {
   auto listener = Bound(SOCK_STREAM, {cast.outsider, port});

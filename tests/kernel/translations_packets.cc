@@ -34,9 +34,11 @@ Fd Raw(const Cast& cast, const char* source) {
 
 // An echo request or reply with the identifier. The kernel computes the checksum of ICMPv6 itself.
 void SendEcho(const Fd& fd, const Cast& cast, const char* to, std::uint8_t type, std::uint16_t identifier) {
-  std::array<std::uint8_t, 8> message{type, 0, 0, 0, static_cast<std::uint8_t>(identifier >> 8), static_cast<std::uint8_t>(identifier), 0, 1};
+  std::array<std::uint8_t, 8> message{type};
+  message[4] = static_cast<std::uint8_t>(identifier >> 8);
+  message[5] = static_cast<std::uint8_t>(identifier);
   if (cast.family == Family::kIpv4) {
-    std::uint32_t sum = static_cast<std::uint32_t>(type) * 256 + identifier + 1;
+    std::uint32_t sum = static_cast<std::uint32_t>(type) * 256 + identifier;
     sum = (sum & 0xffff) + (sum >> 16);
     message[2] = static_cast<std::uint8_t>(~sum >> 8);
     message[3] = static_cast<std::uint8_t>(~sum);
@@ -104,7 +106,7 @@ TEST_CASE("translations: a restored entry is one that the kernel would have made
   CHECK(entry.translated_port == 50'000);
 }
 
-TEST_CASE("translations: connections with clashing source ports keep the ports that the server knows, in whatever order they are restored") {
+TEST_CASE("translations: connections with clashing source ports keep the ports that the server knows, in any order of restoring") {
   for (const Cast& cast : kCasts) {
     GatewayHost gateway;
     const auto listener = Listening(cast, 6001);
