@@ -47,9 +47,9 @@ void SendEcho(const Fd& fd, const Cast& cast, const char* to, std::uint8_t type,
   REQUIRE(::sendto(fd.get(), message.data(), message.size(), 0, address.get(), address.length) == 8);
 }
 
-// The identifier of the next message of that type that the socket hears; nullopt: none comes.
+// The identifier of the next message of that type that the socket hears; nullopt: none comes for long.
 std::optional<std::uint16_t> HearEcho(const Fd& fd, const Cast& cast, std::uint8_t type) {
-  while (WaitReadable(fd, 300)) {  // over lo it is there when sendto returns
+  while (WaitReadable(fd, kPatienceMilliseconds)) {
     std::array<std::uint8_t, 256> packet{};
     const auto size = ::recv(fd.get(), packet.data(), packet.size(), 0);
     const std::size_t at = cast.family == Family::kIpv4 ? 20 : 0;
@@ -155,7 +155,6 @@ TEST_CASE("translations: a server's datagrams reach a silent client, also at a p
   for (const Cast& cast : kCasts) {
     for (const std::uint16_t outside : {std::uint16_t{45'000}, std::uint16_t{45'001}}) {
       const auto client = Bound(SOCK_DGRAM, {cast.a, 45'000}), server = Bound(SOCK_DGRAM, {cast.outsider, 5300});
-      CHECK_FALSE(Pass(server, client, {cast.egress, outside}).has_value());
       CHECK(Restore({{TranslationOf(cast, cast.a, IPPROTO_UDP, 45'000, 5300, outside), Address(cast.egress)}}).made == 1);
       CHECK(Pass(server, client, {cast.egress, outside}).has_value());
       const auto seen = Pass(client, server, {cast.outsider, 5300});
@@ -242,10 +241,9 @@ TEST_CASE("translations: ten thousand are made, known again and forgotten; the c
       many.emplace_back(TranslationOf(cast, i % 3 == 0 ? cast.a : cast.b, protocol, port, 443, port), Address(cast.egress));
     }
   }
-  CHECK(ExchangeUdp({"127.0.0.9", "127.0.0.1", 5301}));
   const auto first = Restore(many);
   CHECK(first.made == many.size());
-  CHECK(Entries().size() == many.size() + 1);
+  CHECK(Entries().size() == many.size());
   const auto second = Restore(many);
   CHECK(second.existed == many.size());
   CHECK(second.made + second.replaced + second.refused == 0);
@@ -254,6 +252,7 @@ TEST_CASE("translations: ten thousand are made, known again and forgotten; the c
   const auto remapped = CollectRemapped(TunnelNetworks(), kDecided);
   REQUIRE(remapped.has_value());
   CHECK(remapped->size() == many.size());
+  CHECK(ExchangeUdp({"127.0.0.9", "127.0.0.1", 5301}));
   CHECK(Forget(kCasts[0].egress) == many.size() / 2);
   CHECK(Forget(kCasts[1].egress) == many.size() / 2);
   CHECK(Entries().size() == 1);
