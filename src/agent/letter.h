@@ -1,7 +1,7 @@
 // What agents write to each other beside gossip, and its bytes (gossip::Letter carries them, sealed).
 //
-// 1. Decode accepts exactly what Encode writes: Encode(*Decode(bytes)) == bytes. It never throws, never reads out of bounds and allocates no
-//    more than a small multiple of the input.
+// 1. Decode accepts exactly what Encode writes: Encode(*Decode(bytes)) == bytes. It never throws, never reads out of bounds and allocates
+//    no more than a small multiple of the input.
 // 2. Every letter fits into gossip::kLetterBytes. Lists of any length are split: ToConnections, ToRemappedPorts. Encode asserts the limits.
 // 3. A translation takes 9 bytes (IPv4, TCP, sorted as the split leaves it) to 41: what it has in common with the one before is left out.
 //
@@ -37,8 +37,8 @@ struct LeaseGrant {
   auto operator<=>(const LeaseGrant&) const = default;
 };
 
-// A source node's connections, for the gateway that will carry these ids (handover) or has just taken them (takeover). Every part names some
-// of the ids and some of the translations; when all parts are there, every id that any of them names is complete, also one without
+// A source node's connections, for the gateway that will carry these ids (handover) or has just taken them (takeover). Every part names
+// some of the ids and some of the translations; when all parts are there, every id that any of them names is complete, also one without
 // connections.
 struct Connections {
   enum class Reason : std::uint8_t { kHandover = 0, kTakeover = 1 };

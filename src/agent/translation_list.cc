@@ -10,7 +10,7 @@ using gossip::Reader;
 using gossip::Writer;
 using state::Translation;
 
-enum Flag : unsigned { kIpv6 = 1 << 2, kAnswered = 1 << 3, kOtherPort = 1 << 4, kSameId = 1 << 5, kSameSource = 1 << 6, kSameDestination = 1 << 7 };
+enum Flag : unsigned { kIpv6 = 4, kAnswered = 8, kOtherPort = 16, kSameId = 32, kSameSource = 64, kSameDestination = 128 };
 constexpr unsigned kProtocolBits = 3, kTcp = 0, kUdp = 1, kIcmp = 2, kOtherProtocol = 3;
 // flags, source port, destination port
 constexpr std::size_t kShortestBytes = 5;

@@ -18,9 +18,9 @@ constexpr std::size_t kEntriesAtOnce = 1024;
 
 std::string Describe(const NewEntry& entry) {
   const state::Translation& translation = entry.translation;
-  return std::format("connection {} port {} to {} port {} (protocol {}) as {} port {}", translation.source.ToString(), translation.source_port,
-                     translation.destination.ToString(), translation.destination_port, translation.protocol, entry.egress_ip.ToString(),
-                     translation.translated_port);
+  return std::format("connection {} port {} to {} port {} (protocol {}) as {} port {}", translation.source.ToString(),
+                     translation.source_port, translation.destination.ToString(), translation.destination_port, translation.protocol,
+                     entry.egress_ip.ToString(), translation.translated_port);
 }
 
 // What is wrong with it by itself; nullptr: nothing.

@@ -69,10 +69,11 @@ TEST_CASE("collect: an answered connection is told from one that is not, and a c
   const auto listener = Bound(SOCK_STREAM, {"127.0.0.1", 5403});
   REQUIRE(::listen(listener.get(), 4) == 0);
   SocketAddress destination("127.0.0.1", 5403);
-  auto client = Bound(SOCK_STREAM, {"127.0.0.5", 0}), half = Bound(SOCK_STREAM, {"127.0.0.5", 0}), gone = Bound(SOCK_STREAM, {"127.0.0.5", 0});
+  const auto client = Bound(SOCK_STREAM, {"127.0.0.5", 0}), half = Bound(SOCK_STREAM, {"127.0.0.5", 0});
+  auto gone = Bound(SOCK_STREAM, {"127.0.0.5", 0});
   std::vector<Fd> accepted;
-  for (const Fd* each : {&client, &half, &gone}) {
-    REQUIRE(::connect(each->get(), destination.get(), destination.length) == 0);
+  for (const int each : {client.get(), half.get(), gone.get()}) {
+    REQUIRE(::connect(each, destination.get(), destination.length) == 0);
     accepted.emplace_back(::accept(listener.get(), nullptr, nullptr));
   }
   // One side has said all: the other one may still speak for hours.

@@ -80,9 +80,25 @@ inline State Rules(const std::map<IpAddress, std::uint32_t>& sources, const std:
   return state;
 }
 
+// Far more than a retransmission, or the kernel's own workers, take.
+inline constexpr int kPatienceMilliseconds = 10'000;
+
+// Whether a socket of that address reaches itself.
+inline bool Reaches(const char* address) {
+  const Fd fd(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  SocketAddress own(address, 0), to(address, 9);
+  return ::bind(fd.get(), own.get(), own.length) == 0 && ::connect(fd.get(), to.get(), to.length) == 0;
+}
+
 inline void AddAddresses(const std::vector<const char*>& addresses) {
   egressd::test::Outsider outsider;
   for (const char* address : addresses) REQUIRE(outsider.AddAddress("lo", std::string(address) + "/128") == 0);
+  // A worker of the kernel makes an IPv6 address ready, and then its route.
+  for (const char* address : addresses) {
+    int waited = 0;
+    for (; !Reaches(address) && waited < kPatienceMilliseconds; ++waited) ::usleep(1000);
+    REQUIRE(waited < kPatienceMilliseconds);
+  }
 }
 
 // Enters a fresh namespace that is a gateway; egress id 7 belongs to its egress IPs.
@@ -146,9 +162,6 @@ inline bool WaitWritable(const Fd& fd, int milliseconds) {
   pollfd waiting{.fd = fd.get(), .events = POLLOUT, .revents = 0};
   return ::poll(&waiting, 1, milliseconds) == 1;
 }
-// Far more than a retransmission takes.
-inline constexpr int kPatienceMilliseconds = 10'000;
-
 // Sends the text one way and checks that it arrives whole.
 inline bool Says(const Fd& from, const Fd& to, const std::string& text) {
   std::size_t sent = 0;
@@ -195,7 +208,9 @@ struct Conversation {
     outside_port = PortOf(seen);
   }
   // Says something both ways. Afterwards all is acknowledged: neither side has anything to say by itself.
-  bool Works() { return Says(client, server, "question") && Says(server, client, "answer") && Acknowledged(client) && Acknowledged(server); }
+  bool Works() {
+    return Says(client, server, "question") && Says(server, client, "answer") && Acknowledged(client) && Acknowledged(server);
+  }
 };
 inline Fd Listening(const Cast& cast, std::uint16_t port) {
   auto listener = Bound(SOCK_STREAM, {cast.outsider, port});

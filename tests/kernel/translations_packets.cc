@@ -34,9 +34,11 @@ Fd Raw(const Cast& cast, const char* source) {
 
 // An echo request or reply with the identifier. The kernel computes the checksum of ICMPv6 itself.
 void SendEcho(const Fd& fd, const Cast& cast, const char* to, std::uint8_t type, std::uint16_t identifier) {
-  std::array<std::uint8_t, 8> message{type, 0, 0, 0, static_cast<std::uint8_t>(identifier >> 8), static_cast<std::uint8_t>(identifier), 0, 1};
+  std::array<std::uint8_t, 8> message{type};
+  message[4] = static_cast<std::uint8_t>(identifier >> 8);
+  message[5] = static_cast<std::uint8_t>(identifier);
   if (cast.family == Family::kIpv4) {
-    std::uint32_t sum = static_cast<std::uint32_t>(type) * 256 + identifier + 1;
+    std::uint32_t sum = static_cast<std::uint32_t>(type) * 256 + identifier;
     sum = (sum & 0xffff) + (sum >> 16);
     message[2] = static_cast<std::uint8_t>(~sum >> 8);
     message[3] = static_cast<std::uint8_t>(~sum);
@@ -45,9 +47,9 @@ void SendEcho(const Fd& fd, const Cast& cast, const char* to, std::uint8_t type,
   REQUIRE(::sendto(fd.get(), message.data(), message.size(), 0, address.get(), address.length) == 8);
 }
 
-// The identifier of the next message of that type that the socket hears; nullopt: none comes.
+// The identifier of the next message of that type that the socket hears; nullopt: none comes for long.
 std::optional<std::uint16_t> HearEcho(const Fd& fd, const Cast& cast, std::uint8_t type) {
-  while (WaitReadable(fd, 300)) {  // over lo it is there when sendto returns
+  while (WaitReadable(fd, kPatienceMilliseconds)) {
     std::array<std::uint8_t, 256> packet{};
     const auto size = ::recv(fd.get(), packet.data(), packet.size(), 0);
     const std::size_t at = cast.family == Family::kIpv4 ? 20 : 0;
@@ -104,7 +106,7 @@ TEST_CASE("translations: a restored entry is one that the kernel would have made
   CHECK(entry.translated_port == 50'000);
 }
 
-TEST_CASE("translations: connections with clashing source ports keep the ports that the server knows, in whatever order they are restored") {
+TEST_CASE("translations: connections with clashing source ports keep the ports that the server knows, in any order of restoring") {
   for (const Cast& cast : kCasts) {
     GatewayHost gateway;
     const auto listener = Listening(cast, 6001);
@@ -153,7 +155,6 @@ TEST_CASE("translations: a server's datagrams reach a silent client, also at a p
   for (const Cast& cast : kCasts) {
     for (const std::uint16_t outside : {std::uint16_t{45'000}, std::uint16_t{45'001}}) {
       const auto client = Bound(SOCK_DGRAM, {cast.a, 45'000}), server = Bound(SOCK_DGRAM, {cast.outsider, 5300});
-      CHECK_FALSE(Pass(server, client, {cast.egress, outside}).has_value());
       CHECK(Restore({{TranslationOf(cast, cast.a, IPPROTO_UDP, 45'000, 5300, outside), Address(cast.egress)}}).made == 1);
       CHECK(Pass(server, client, {cast.egress, outside}).has_value());
       const auto seen = Pass(client, server, {cast.outsider, 5300});
@@ -240,10 +241,9 @@ TEST_CASE("translations: ten thousand are made, known again and forgotten; the c
       many.emplace_back(TranslationOf(cast, i % 3 == 0 ? cast.a : cast.b, protocol, port, 443, port), Address(cast.egress));
     }
   }
-  CHECK(ExchangeUdp({"127.0.0.9", "127.0.0.1", 5301}));
   const auto first = Restore(many);
   CHECK(first.made == many.size());
-  CHECK(Entries().size() == many.size() + 1);
+  CHECK(Entries().size() == many.size());
   const auto second = Restore(many);
   CHECK(second.existed == many.size());
   CHECK(second.made + second.replaced + second.refused == 0);
@@ -252,6 +252,7 @@ TEST_CASE("translations: ten thousand are made, known again and forgotten; the c
   const auto remapped = CollectRemapped(TunnelNetworks(), kDecided);
   REQUIRE(remapped.has_value());
   CHECK(remapped->size() == many.size());
+  CHECK(ExchangeUdp({"127.0.0.9", "127.0.0.1", 5301}));
   CHECK(Forget(kCasts[0].egress) == many.size() / 2);
   CHECK(Forget(kCasts[1].egress) == many.size() / 2);
   CHECK(Entries().size() == 1);

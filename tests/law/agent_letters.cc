@@ -57,7 +57,9 @@ Letter ArbitraryLetter() {
         request.claims.push_back({.address = address, .term = number()});
       return request;
     }
-    case 1: return LeaseGrant{.round = number(), .electorate = number(), .addresses = ArbitrarySorted<IpAddress>([] { return ArbitraryAddress(); })};
+    case 1:
+      return LeaseGrant{.round = number(), .electorate = number(),
+                        .addresses = ArbitrarySorted<IpAddress>([] { return ArbitraryAddress(); })};
     case 2: {
       const auto parts = *rc::gen::inRange<std::uint32_t>(1, 1000);
       return Connections{.batch = number(), .part = *rc::gen::inRange<std::uint32_t>(0, parts), .parts = parts,

@@ -19,7 +19,8 @@ Translation Tcp(std::uint32_t number) {
 }
 
 std::vector<Letter> OneOfEach() {
-  return {LeaseRequest{.round = 1, .electorate = 2, .claims = {{.address = Ip("192.0.2.1"), .term = 3}, {.address = Ip("2001:db8::1"), .term = 300}}},
+  return {LeaseRequest{.round = 1, .electorate = 2,
+                       .claims = {{.address = Ip("192.0.2.1"), .term = 3}, {.address = Ip("2001:db8::1"), .term = 300}}},
           LeaseGrant{.round = 1, .electorate = 2, .addresses = {Ip("192.0.2.1"), Ip("2001:db8::1")}},
           Connections{.batch = 9, .part = 1, .parts = 2, .reason = Connections::Reason::kTakeover, .ids = {{1}, {2}, {65534}},
                       .translations = {Tcp(1), Tcp(2)}},
@@ -124,7 +125,7 @@ TEST_CASE("letter: the longest lists fit, however little their members have in c
     const auto low = static_cast<std::uint8_t>(i), high = static_cast<std::uint8_t>(i >> 8);
     translations.push_back({.id = {static_cast<std::uint16_t>(i)}, .protocol = 132,
                             .source = IpAddress::FromBytes(std::vector<std::uint8_t>(16, low)),
-                            .destination = IpAddress::FromBytes(std::vector<std::uint8_t>{high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}),
+                            .destination = IpAddress::FromBytes(std::vector<std::uint8_t>(16, static_cast<std::uint8_t>(low ^ high ^ 1))),
                             .source_port = 1, .translated_port = 2});
   }
   const auto parts = ToConnections(~std::uint64_t{0}, Connections::Reason::kTakeover, ids, translations);

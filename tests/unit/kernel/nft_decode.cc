@@ -133,24 +133,6 @@ TEST_CASE("a refusal is read with the kernel's text and the offset of the attrib
   CHECK(ToString(*with_text) == "Numerical result out of range (Attribute failed policy validation)");
 }
 
-TEST_CASE("connections are read with their original tuple") {
-  const auto ipv4 = DecodeConnection(Captured(kConnection4).message());
-  REQUIRE(ipv4.has_value());
-  CHECK(ipv4->connection.source.ToString() == "127.0.0.5");
-  CHECK(ipv4->connection.destination.ToString() == "127.0.0.1");
-  CHECK(ipv4->connection.protocol == 17);
-  CHECK(ipv4->connection.source_port == 0xe08d);
-  CHECK(ipv4->connection.destination_port == 5300);
-  CHECK(ipv4->connection.mark == 7);
-  CHECK(ipv4->tuple.size() == 0x30);
-  CHECK(ipv4->id == std::vector<std::uint8_t>{0x85, 0xf2, 0x0f, 0x20});
-  CHECK(ipv4->zone.empty());
-  const auto ipv6 = DecodeConnection(Captured(kConnection6).message());
-  REQUIRE(ipv6.has_value());
-  CHECK(ipv6->connection.source.ToString() == "::1");
-  CHECK(ipv6->connection.destination_port == 5301);
-}
-
 TEST_CASE("messages cut off anywhere are read without leaving their bytes") {
   for (const auto captured : kEveryMessage) {
     for (std::size_t size = sizeof(nlmsghdr); size < captured.size() / 2; ++size) {
@@ -190,7 +172,6 @@ TEST_CASE("a datagram ends at the first message that does not fit") {
 TEST_CASE("a cut-off table or rule is not taken for a whole one") {
   CHECK_FALSE(DecodeTable(Captured(kTable, 28).message()).has_value());
   CHECK_FALSE(DecodeRule(Captured(kRule, 36).message()).has_value());
-  CHECK_FALSE(DecodeConnection(Captured(kConnection4, 40).message()).has_value());
 }
 
 }  // namespace egressd::kernel
