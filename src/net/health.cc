@@ -141,8 +141,9 @@ void HealthChecker::OnReady() {
   std::array<epoll_event, kMostAttempts> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
   for (int i = 0; i < count; ++i) {
-    const auto found = watched_.find(events[static_cast<std::size_t>(i)].data.u64);
-    if (found != watched_.end() && found->second.attempt) Advance(found->first, found->second);
+    const std::uint64_t id = events[static_cast<std::size_t>(i)].data.u64;  // a copy: the structure is packed
+    const auto found = watched_.find(id);
+    if (found != watched_.end() && found->second.attempt) Advance(id, found->second);
   }
 }
 
