@@ -10,26 +10,15 @@ two_macs $EGRESS4 $EGRESS6
 pulse_server $SERVER4
 pulse_from pulse a1 $SERVER4 200
 without() { local name; for name in $everybody; do [[ " $* " == *" $name "* ]] || printf '%s ' "$name"; done; }
-says() { counted "d['$1']['$2']" macs report; }   # says ADDRESS FIELD
-# settled: for half a second no address was answered for twice, and none changed its owner
+# settled: for a second and a half no question was answered twice, and nobody answered or announced who had not done so before
 settled() {
   ask macs forget >/dev/null
-  sleep 0.5
-  local address
-  for address in $EGRESS4 $EGRESS6; do
-    is "[0, 0, true]" counted "[d['$address']['two'], d['$address']['returns'], len(d['$address']['macs']) <= 1]" macs report || return 1
-  done
+  sleep 1.5
+  is "[]" counted "[a for a, m in d.items() if m['two'] or m['returns'] or len(m['macs']) > 1]" macs report
 }
-at_rest() {  # at_rest WHAT: soon, and then for two seconds, at most one MAC has each address
-  local address
-  eventually 12 "$1: at rest" settled
-  ask macs forget >/dev/null
-  sleep 2
-  for address in $EGRESS4 $EGRESS6; do
-    equal "$1: questions for $address answered by two MACs, comings back" "[0, 0]" "$(counted "[d['$address']['two'], d['$address']['returns']]" macs report)"
-    (($(counted "len(d['$address']['macs'])" macs report) <= 1)) || fail "$1: $address has $(says $address macs)"
-  done
-}
+at_rest() { eventually 12 "$1: at most one MAC for each address" settled; }
+gone() { is dead status "$1" "[n['state'] for n in d['cluster']['nodes'] if n['name'] == '$2'][0]"; }
+noticed() { eventually 15 "$1 says that $2 is gone" gone "$1" "$2"; }   # noticed BY WHOM: before that, nothing has happened yet that could be wrong
 carried() { is yes ask pulse steady 300 1000; }
 healed() {  # healed WHAT: after the last cut has been taken away
   eventually 5 "$1, healed: all nodes agree" agreed $everybody
@@ -41,6 +30,7 @@ begin() { eventually 20 "everybody agrees" agreed $everybody >/dev/null; holder=
 only_gossip() {
   begin
   part under daemons "$holder" "$(without "$holder")"
+  noticed "${others%% *}" "$holder"
   at_rest "$holder is not heard by the daemons of the others"
   heal under
   healed "gossip cut"
@@ -55,6 +45,7 @@ only_uplink() {
 both() {  # both FIRST SECOND: which network is healed first
   begin
   darken "$holder" under uplink
+  noticed "${others%% *}" "$holder"
   at_rest "$holder is cut off"
   eventually 10 "another gateway carries the packets" carried
   heal "$1"
@@ -66,6 +57,7 @@ one_way() {  # one_way to|from: what cannot be heard any more
   local other
   begin
   for other in $(without "$holder"); do if [[ $1 == from ]]; then cut under silent "$holder" "$other"; else cut under silent "$other" "$holder"; fi; done
+  if [[ $1 == from ]]; then noticed "${others%% *}" "$holder"; else noticed "$holder" "${others%% *}"; fi
   at_rest "nothing passes on the underlay $1 $holder"
   heal under
   healed "one way, $1"
@@ -81,6 +73,7 @@ one_link() {  # between two gateways, one way: everybody else hears both
 minority() {  # the holder and nobody else on one side; the uplink network is whole
   begin
   part under silent "$holder" "$(without "$holder")"
+  noticed "${others%% *}" "$holder"
   at_rest "$holder alone on the underlay"
   eventually 10 "the majority carries the packets" carried
   if [[ $1 == majority ]]; then equal "addresses of $holder, which has no majority" 0 "$(ip -n "$holder" -o address | grep -c "$EGRESS4/\|$EGRESS6/" || true)"; fi
@@ -90,6 +83,8 @@ minority() {  # the holder and nobody else on one side; the uplink network is wh
 halves() {  # two and two: nobody has a majority
   begin
   part under silent "$holder src1" "$others"
+  noticed "${others%% *}" "$holder"
+  noticed src1 "${others%% *}"
   at_rest "$holder and src1 against $others"
   [[ $1 == majority ]] || eventually 10 "$holder carries the packets of src1" carried
   heal under
