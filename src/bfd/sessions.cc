@@ -95,7 +95,7 @@ Sessions::Entry* Sessions::For(const Packet& packet, const IpAddress& from) {
 
 void Sessions::Receive(Time now, const IpAddress& from, std::uint8_t time_to_live, std::span<const std::uint8_t> bytes) {
   const auto discard = [&](Discard reason) { ++discarded_.at(static_cast<std::size_t>(reason)); };
-  if (time_to_live != kTimeToLive) return discard(Discard::kTimeToLive);
+  if (time_to_live != kFullTimeToLive) return discard(Discard::kTimeToLive);
   const auto packet = Decode(bytes);
   if (!packet) return discard(packet.error());
   Entry* entry = For(*packet, from);

@@ -42,7 +42,7 @@ class Wire {
         for (const auto& packet : node.TakeOutgoing()) {
           moved = true;
           const auto to = nodes_.find(packet.to);
-          if (!cut && to != nodes_.end()) to->second.Receive(now, from, kTimeToLive, packet.bytes);
+          if (!cut && to != nodes_.end()) to->second.Receive(now, from, kFullTimeToLive, packet.bytes);
         }
       }
     }
@@ -63,7 +63,7 @@ Packet Read(const Sessions::Outgoing& outgoing) {
 }
 
 void Hear(Sessions& sessions, const IpAddress& from, const Packet& packet, Time now = kBegin) {
-  sessions.Receive(now, from, kTimeToLive, Encode(packet));
+  sessions.Receive(now, from, kFullTimeToLive, Encode(packet));
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ TEST_CASE("every reason to discard has its counter, and nothing that is discarde
   good.your_discriminator = ours;
   struct Case {
     Discard reason;
-    std::uint8_t time_to_live = kTimeToLive;
+    std::uint8_t time_to_live = kFullTimeToLive;
     std::size_t at = 0;
     std::uint8_t value = 0;
     std::size_t size = kPacketBytes;
@@ -215,7 +215,7 @@ TEST_CASE("a session that is ended says so once, is not seen any more and is soo
   auto outgoing = a.TakeOutgoing();
   REQUIRE(outgoing.size() == 1);
   CHECK(Read(outgoing[0]).state == State::kAdminDown);
-  b.Receive(wire.now, kA, kTimeToLive, outgoing[0].bytes);
+  b.Receive(wire.now, kA, kFullTimeToLive, outgoing[0].bytes);
   const auto changes = b.TakeChanges();
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].to == State::kDown);
