@@ -20,7 +20,7 @@ namespace egressd::bfd {
 
 inline constexpr std::size_t kPacketBytes = 24;
 inline constexpr std::uint16_t kPort = 3784;          // RFC 5881 section 4
-inline constexpr std::uint8_t kFullTimeToLive = 255;  // RFC 5881 section 5: sent with, and nothing else accepted
+inline constexpr std::uint8_t kFullTimeToLive = 255;      // RFC 5881 section 5: sent with, and nothing else accepted
 
 enum class State : std::uint8_t { kAdminDown = 0, kDown = 1, kInit = 2, kUp = 3 };
 std::string_view ToString(State state);
