@@ -211,6 +211,7 @@ struct Agent::Body {
 
   // ---- status.cc, health.cc
   std::vector<NodeStatus> NodeStatuses() const;
+  bool IsOffered(const IpAddress& address) const;
   std::vector<EgressIpStatus> EgressIpStatuses() const;
   std::vector<PolicyStatus> PolicyStatuses() const;
   std::vector<Health> HealthFindings(const Status& status) const;

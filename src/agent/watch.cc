@@ -125,11 +125,15 @@ bool Watch::PathAnswers(const std::string& peer, Time now) const {
 
 std::string Watch::Describe(const std::string& peer) const {
   const auto found = peers_.find(peer);
-  if (found == peers_.end()) return "";
-  const bfd::Session* session = sessions_.Find(found->second.config.underlay);
-  if (session == nullptr) return "";
-  if (session->state() != bfd::State::kUp) return std::string(bfd::ToString(session->state()));
-  return std::format("up {}ms", std::chrono::ceil<std::chrono::milliseconds>(session->detection_time()).count());
+  const bfd::Session* session = found == peers_.end() ? nullptr : sessions_.Find(found->second.config.underlay);
+  return session == nullptr ? "" : std::string(bfd::ToString(session->state()));
+}
+
+std::optional<Duration> Watch::DetectionTime(const std::string& peer) const {
+  const auto found = peers_.find(peer);
+  const bfd::Session* session = found == peers_.end() ? nullptr : sessions_.Find(found->second.config.underlay);
+  if (session == nullptr || session->state() != bfd::State::kUp) return std::nullopt;
+  return session->detection_time();
 }
 
 }  // namespace egressd::agent

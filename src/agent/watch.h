@@ -59,8 +59,10 @@ class Watch {
   std::optional<Time> heard(const std::string& peer) const;
   // Its kernel has answered through the tunnel a moment ago.
   bool PathAnswers(const std::string& peer, Time now) const;
-  // "up 300ms", "down", "" when it is not watched.
+  // State of the session: "up", "init", "down", "admindown"; "" when the peer is not watched.
   std::string Describe(const std::string& peer) const;
+  // After so long a silence the session is down; nullopt = it is not up.
+  std::optional<Duration> DetectionTime(const std::string& peer) const;
   const bfd::Sessions& sessions() const { return sessions_; }
 
  private:

@@ -73,8 +73,9 @@ std::string_view ToString(Discard discard) {
 PacketBytes Encode(const Packet& packet) {
   PacketBytes bytes{};
   bytes[0] = static_cast<std::uint8_t>(kVersion << 5 | (static_cast<unsigned>(packet.diagnostic) & 0x1f));
-  bytes[1] = static_cast<std::uint8_t>(static_cast<unsigned>(packet.state) << 6 | (packet.poll ? kPoll : 0u) | (packet.final ? kFinal : 0u) |
-                                       (packet.control_plane_independent ? kControlPlaneIndependent : 0u) | (packet.demand ? kDemand : 0u));
+  const unsigned flags = (packet.poll ? kPoll : 0u) | (packet.final ? kFinal : 0u) | (packet.demand ? kDemand : 0u) |
+                         (packet.control_plane_independent ? kControlPlaneIndependent : 0u);
+  bytes[1] = static_cast<std::uint8_t>(static_cast<unsigned>(packet.state) << 6 | flags);
   bytes[2] = packet.multiplier;
   bytes[3] = kPacketBytes;
   Write(bytes, 4, packet.my_discriminator);

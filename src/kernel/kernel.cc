@@ -267,16 +267,17 @@ Result<void> Kernel::Wake(Duration at_most) {
   return done;
 }
 
-Result<void> Kernel::Renew(const state::State& desired, const std::set<IpAddress>& egress_ips) {
+Result<void> Kernel::Renew(const state::State& desired, const std::optional<std::set<IpAddress>>& egress_ips) {
   Body& body = *body_;
   std::set<state::NftBytes> keys;
-  for (const IpAddress& address : egress_ips) keys.insert(state::NftBytes::Of(address));
+  if (egress_ips) std::ranges::transform(*egress_ips, std::inserter(keys, keys.end()), &state::NftBytes::Of);
   std::vector<Step> leases;
   for (const auto& [name, set] : desired.sets) {
     if (!set.timeouts) continue;
     auto entry = desired.elements.lower_bound({.set = name, .first = {}, .last = {}});
     for (; entry != desired.elements.end() && entry->first.set == name; ++entry) {
-      if (entry->second.timeout && keys.contains(entry->first.first)) leases.push_back({state::Operation::kReplace, entry->second});
+      const bool meant = !egress_ips || keys.contains(entry->first.first);
+      if (entry->second.timeout && meant) leases.push_back({state::Operation::kReplace, entry->second});
     }
   }
   if (leases.empty()) return {};

@@ -21,7 +21,9 @@ constexpr std::size_t kMessageBytes = 8;  // type, code, checksum, identifier, s
 // RFC 792 and RFC 4443 section 4.
 constexpr std::uint8_t kEcho = 8, kEchoReply = 0, kEcho6 = 128, kEchoReply6 = 129;
 
-constexpr sock_filter Statement(unsigned code, std::uint32_t k) { return {.code = static_cast<std::uint16_t>(code), .jt = 0, .jf = 0, .k = k}; }
+constexpr sock_filter Statement(unsigned code, std::uint32_t k) {
+  return {.code = static_cast<std::uint16_t>(code), .jt = 0, .jf = 0, .k = k};
+}
 // Goes on with the next one if the accumulator is `k`, else over `over` of them.
 constexpr sock_filter IfEqual(std::uint32_t k, std::uint8_t over) {
   return {.code = BPF_JMP | BPF_JEQ | BPF_K, .jt = 0, .jf = over, .k = k};
@@ -73,8 +75,8 @@ int IndexOf(const Fd& fd, const std::string& device) {
 std::array<std::uint8_t, kMessageBytes> Request(Family family, std::uint16_t identifier, std::uint16_t sequence) {
   const auto high = [](unsigned value) { return static_cast<std::uint8_t>(value >> 8); };
   const auto low = [](unsigned value) { return static_cast<std::uint8_t>(value & 0xff); };
-  std::array<std::uint8_t, kMessageBytes> message{family == Family::kIpv4 ? kEcho : kEcho6, 0,       0, 0, high(identifier), low(identifier),
-                                                  high(sequence),                           low(sequence)};
+  const std::uint8_t type = family == Family::kIpv4 ? kEcho : kEcho6;
+  std::array<std::uint8_t, kMessageBytes> message{type, 0, 0, 0, high(identifier), low(identifier), high(sequence), low(sequence)};
   if (family == Family::kIpv6) return message;  // the kernel fills in the checksum of ICMPv6 (RFC 3542 section 3.1)
   std::uint32_t sum = (std::uint32_t{kEcho} << 8) + identifier + sequence;
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);

@@ -1,4 +1,5 @@
-// What the sockets of this module have in common: addresses as the kernel wants them, control messages, and which failures of a send are losses.
+// What the sockets of this module have in common: addresses as the kernel wants them, control messages, and which failures of a send are
+// losses.
 //
 // 1. The kernel's structures are copied in and out, never pointed into.
 #pragma once
@@ -40,8 +41,8 @@ struct Way {
   std::optional<IpAddress> source;
   int device = 0;
 };
-// What a full buffer, a route, an address or a device that is not there, or a firewall keeps from leaving is lost, as datagrams may be; only
-// our own mistakes are errors.
+// What a full buffer, a firewall, or a route, address or device that is not there keeps from leaving is lost, as datagrams may be; only our
+// own mistakes are errors.
 Result<void> SendTo(const Fd& fd, const Endpoint& to, const Way& way, std::span<const std::uint8_t> bytes);
 
 // One packet in.

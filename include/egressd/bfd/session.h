@@ -1,5 +1,5 @@
-// One BFD session in asynchronous mode (RFC 5880 sections 6.1, 6.2 and 6.8), single hop (RFC 5881). Pure: time and randomness come in, packets
-// go out. Owned and driven by the agent; one for each peer.
+// One BFD session in asynchronous mode (RFC 5880 sections 6.1, 6.2 and 6.8), single hop (RFC 5881). Pure: time and randomness come in,
+// packets go out. Owned and driven by Sessions (sessions.h); one for each peer.
 //
 //              Down received                        Init or Up received
 //      Down ─────────────────> Init ──────────────────────────────────> Up
@@ -11,8 +11,8 @@
 // 2. Each interval is shortened by a random 0-25 % (10-25 % with a multiplier of 1), section 6.8.7.
 // 3. Detection time = the peer's multiplier times the larger of our Required Min RX and its Desired Min TX (6.8.4). NextTimer never lies
 //    behind it.
-// 4. Changed timers take effect with a poll sequence where section 6.8.3 asks for one: one at a time, and the next begins only after a packet
-//    without Final, so that no Final is taken for the answer to a later poll.
+// 4. Changed timers take effect with a poll sequence where section 6.8.3 asks for one: one at a time, and the next begins only after a
+//    packet without Final, so that no Final is taken for the answer to a later poll.
 // 5. After a detection time without any packet the peer's discriminator is forgotten (6.8.1), and with it everything that the peer said:
 //    whoever comes next is new.
 // 6. A peer in demand mode gets periodic packets only during a poll sequence (6.6); we never ask for demand mode ourselves.

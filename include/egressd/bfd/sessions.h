@@ -1,11 +1,11 @@
 // The BFD sessions of a node, one for each peer address: what arrives finds its session, what is due is sent. Pure, like session.h.
 //
 // 1. A step costs what is due in it, whatever the number of sessions (and the logarithm of that). Same seed and inputs, same outputs.
-// 2. A packet finds its session by Your Discriminator; without one by the address that it came from (RFC 5880 section 6.8.6). Everything else
-//    is discarded and counted, first of all what a router has touched (GTSM, RFC 5881 section 5).
+// 2. A packet finds its session by Your Discriminator; without one by the address that it came from (RFC 5880 section 6.8.6). Everything
+//    else is discarded and counted, first of all what a router has touched (GTSM, RFC 5881 section 5).
 // 3. Discriminators are random, not zero and unique; each session has a source port of its own, 49152-65535 (RFC 5881 section 4).
-// 4. A session that Set ends says AdminDown at once and lives on unseen for a detection time (6.8.1, 6.8.16), at most kFarewell; a new session
-//    with the same peer ends that at once.
+// 4. A session that Set ends says AdminDown at once and lives on unseen for a detection time (6.8.1, 6.8.16), at most kFarewell; a new
+//    session with the same peer ends that at once.
 //
 // The agent owns it: after every call it takes what is outgoing and what changed, and calls Advance at NextTimer.
 #pragma once

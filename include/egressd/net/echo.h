@@ -1,9 +1,9 @@
-// Echo requests through one device and the replies to them: is the data path of a peer alive? Its kernel answers, not its daemon. ICMP for
-// IPv4, ICMPv6 for IPv6; raw sockets (CAP_NET_RAW). Carried between the network and the agent by the daemon.
+// Echo requests through one device and the replies to them: is the data path of a peer alive? Its kernel answers, not its daemon. ICMP
+// for IPv4, ICMPv6 for IPv6; raw sockets (CAP_NET_RAW). Carried between the network and the agent by the daemon.
 //
 // 1. Never blocks. While the device is not there or down, requests are lost; a device of the same name that comes later is used.
-// 2. Receive tells only replies to requests with this identifier that came in through this device; everything else is filtered in the kernel
-//    or passed over.
+// 2. Receive tells only replies to requests with this identifier that came in through this device; everything else is filtered in the
+//    kernel or passed over.
 // 3. Requests have TTL 1: a reply is of a host at the other end of the device, not of one behind it.
 #pragma once
 

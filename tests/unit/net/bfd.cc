@@ -71,7 +71,7 @@ TEST_CASE("packets leave as network control, from the address that was asked for
   const IpAddress source = IpAddress::Parse("198.19.0.3").value();  // the kernel would take 198.19.0.1
   socket->SetSource(source);
   REQUIRE(socket->Send(IpAddress::Parse("198.19.0.2").value(), 50001, kPacket));
-  auto packet = tun.Read(1000);
+  auto packet = tun.Read(test::kPatience);
   REQUIRE(packet);
   REQUIRE(packet->size() == 20 + 8 + 24);
   CHECK((*packet)[1] == 0xc0);  // DSCP CS6
@@ -81,7 +81,7 @@ TEST_CASE("packets leave as network control, from the address that was asked for
   CHECK(((*packet)[22] << 8 | (*packet)[23]) == 3784);
 
   REQUIRE(socket->Send(IpAddress::Parse("fd65::2").value(), 50002, kPacket));
-  packet = tun.Read(1000);
+  packet = tun.Read(test::kPatience);
   REQUIRE(packet);
   REQUIRE(packet->size() == 40 + 8 + 24);
   CHECK((((*packet)[0] & 0x0f) << 4 | (*packet)[1] >> 4) == 0xc0);
@@ -122,7 +122,7 @@ TEST_CASE("a device that vanishes and comes back is used again") {
     tun.Configure();
     for (const char* peer : {"198.19.0.2", "fd65::2"}) {
       REQUIRE(socket->Send(IpAddress::Parse(peer).value(), 50000, kPacket));
-      CHECK(tun.Read(1000));
+      CHECK(tun.Read(test::kPatience));
     }
   }
   CHECK(socket->Send(IpAddress::Parse("198.19.0.2").value(), 50000, kPacket));

@@ -80,7 +80,7 @@ TEST_CASE("a request leaves through the tunnel as the kernel of the peer wants i
     CAPTURE(peer.ToString());
     const bool ipv4 = peer.family() == Family::kIpv4;
     REQUIRE(socket.Send(peer, 0xabcd));
-    const auto request = tun.Read(1000);
+    const auto request = tun.Read(test::kPatience);
     REQUIRE(request);
     const std::size_t message = HeaderBytes(*request);
     REQUIRE(request->size() == message + 8);
@@ -107,7 +107,7 @@ TEST_CASE("only replies to our own requests are told") {
   for (const IpAddress& peer : {kPeer4, kPeer6}) {
     CAPTURE(peer.ToString());
     REQUIRE(socket.Send(peer, 1));
-    const auto request = tun.Read(1000);
+    const auto request = tun.Read(test::kPatience);
     REQUIRE(request);
     const std::size_t message = HeaderBytes(*request);
     // Somebody else's reply, and somebody's request to us with our identifier.
@@ -122,7 +122,7 @@ TEST_CASE("only replies to our own requests are told") {
     asked[message + 2] = static_cast<std::uint8_t>(~sum >> 8);
     asked[message + 3] = static_cast<std::uint8_t>(~sum);
     tun.Write(asked);
-    REQUIRE(tun.Read(1000));  // the kernel answers it, so it was a valid request
+    REQUIRE(tun.Read(test::kPatience));  // the kernel answers it, so it was a valid request
     tun.Write(ReplyTo(*request));
     CHECK(Await(socket) == EchoSocket::Received{.from = peer, .sequence = 1});
     CHECK(Silent(socket));
@@ -135,13 +135,13 @@ TEST_CASE("a reply through another device is passed over") {
   tun.Configure();
   EchoSocket socket = Open();
   REQUIRE(socket.Send(kPeer4, 5));
-  const auto request = tun.Read(1000);
+  const auto request = tun.Read(test::kPatience);
   REQUIRE(request);
   test::Tun elsewhere("other0");
   test::BringUp("other0");
   elsewhere.Write(ReplyTo(*request));
   REQUIRE(socket.Send(kPeer4, 6));
-  const auto second = tun.Read(1000);
+  const auto second = tun.Read(test::kPatience);
   REQUIRE(second);
   tun.Write(ReplyTo(*second));
   CHECK(Await(socket) == EchoSocket::Received{.from = kPeer4, .sequence = 6});
@@ -169,7 +169,7 @@ TEST_CASE("a tunnel that is not there, goes away or comes anew costs requests, n
     tun.Configure();
     for (const IpAddress& peer : {kPeer4, kPeer6}) {
       REQUIRE(socket.Send(peer, round));
-      const auto request = tun.Read(1000);
+      const auto request = tun.Read(test::kPatience);
       REQUIRE(request);
       tun.Write(ReplyTo(*request));
       CHECK(Await(socket) == EchoSocket::Received{.from = peer, .sequence = round});
@@ -187,7 +187,7 @@ TEST_CASE("a source address that the host does not have loses requests") {
   CHECK_FALSE(tun.Read(50));
   socket.SetSource(kOwn4);
   CHECK(socket.Send(kPeer4, 2));
-  CHECK(tun.Read(1000));
+  CHECK(tun.Read(test::kPatience));
 }
 
 TEST_CASE("a packet that is too short for a reply is passed over") {
@@ -197,7 +197,7 @@ TEST_CASE("a packet that is too short for a reply is passed over") {
   EchoSocket socket = Open();
   for (const IpAddress& peer : {kPeer4, kPeer6}) {
     REQUIRE(socket.Send(peer, 1));
-    const auto request = tun.Read(1000);
+    const auto request = tun.Read(test::kPatience);
     REQUIRE(request);
     Packet cut = *request;
     cut.resize(cut.size() - 2);

@@ -23,15 +23,18 @@
 
 namespace egressd::test {
 
+// Milliseconds until something that has to come counts as lost.
+inline constexpr int kPatience = 30'000;
+
 inline bool Readable(int fd, int milliseconds) {
   pollfd waiting{.fd = fd, .events = POLLIN, .revents = 0};
   return ::poll(&waiting, 1, milliseconds) == 1;
 }
-// Whether one of them becomes readable within a second.
+// Whether one of them becomes readable.
 inline bool AnyReadable(const std::vector<int>& fds) {
   std::vector<pollfd> waiting;
   for (const int fd : fds) waiting.push_back({.fd = fd, .events = POLLIN, .revents = 0});
-  return ::poll(waiting.data(), waiting.size(), 1000) > 0;
+  return ::poll(waiting.data(), waiting.size(), kPatience) > 0;
 }
 
 inline ifreq NameOf(const std::string& device) {
@@ -90,7 +93,7 @@ class Tun {
     address.sin6_family = AF_INET6;
     address.sin6_addr = with_length.address;
     for (int waited = 0; ::bind(six.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0; ++waited) {
-      REQUIRE(waited < 2000);
+      REQUIRE(waited < kPatience);
       ::poll(nullptr, 0, 1);
     }
   }
