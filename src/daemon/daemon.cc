@@ -119,8 +119,8 @@ Result<void> Daemon::OpenEdges() {
                            .seed = Seed(),
                            .stored = stored ? std::move(*stored) : "",
                            .slots = SlotsIn(*observed, config.datapath)};
-  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(*uplinks), std::move(socket),
-                state_file, journal_);
+  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(*uplinks),
+                std::move(socket), state_file, journal_);
 
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
