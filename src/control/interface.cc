@@ -128,7 +128,10 @@ std::vector<Symbol> MethodsAndErrors() {
       // Orders are answered when they are taken, not when they are carried out: GetStatus shows that. Without `node`, this one.
       {"Drain", kMethod, {{"node", "?string"}, {"seconds", "?int"}}, {{"node", "string"}, {"changed", "bool"}, {"egress_ips", "[]string"}}},
       {"Undrain", kMethod, {{"node", "?string"}}, {{"node", "string"}, {"changed", "bool"}}},
-      {"Move", kMethod, {{"ip", "string"}, {"node", "string"}}, {{"ip", "string"}, {"from", "string"}, {"node", "string"}, {"changed", "bool"}}},
+      {"Move",
+       kMethod,
+       {{"ip", "string"}, {"node", "string"}},
+       {{"ip", "string"}, {"from", "string"}, {"node", "string"}, {"changed", "bool"}}},
       {"List", kMethod, {{"kind", "string"}, {"name", "?string"}}, {{"schema", "string"}, {"items", "[]object"}}},
       {"Explain",
        kMethod,

@@ -85,7 +85,9 @@ std::string DurationText(const Json& milliseconds) {
   if (value >= 1000 && value == std::floor(value / 1000) * 1000) return std::format("{:.0f}s", value / 1000);
   return std::format("{:.0f}ms", value);
 }
-std::string Lease(const Session& /*session*/, const Json& item) { return item["lease_ms"].is_null() ? "-" : DurationText(item["lease_ms"]); }
+std::string Lease(const Session& /*session*/, const Json& item) {
+  return item["lease_ms"].is_null() ? "-" : DurationText(item["lease_ms"]);
+}
 std::string Takeover(const Session& /*session*/, const Json& item) {
   return std::format("{} {}", item["takeover"].text(), DurationText(item["restart_grace_ms"]));
 }

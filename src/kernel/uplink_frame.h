@@ -27,8 +27,8 @@ inline constexpr std::size_t kFrameBytes = 256;
 // else, too short, or about no address.
 std::optional<Claim> DecodeArp(std::span<const std::uint8_t> frame);
 
-// An Ethernet frame with a neighbour advertisement or solicitation that is valid by RFC 4861 section 7.1: an advertisement claims its target,
-// a solicitation claims its source, or from :: probes its target. The frame may be longer than the packet. nullopt: anything else.
+// An Ethernet frame with a neighbour advertisement or solicitation that is valid by RFC 4861 section 7.1: an advertisement claims its
+// target, a solicitation claims its source, or from :: probes its target. The frame may be longer than the packet. nullopt: anything else.
 std::optional<Claim> DecodeNeighbourDiscovery(std::span<const std::uint8_t> frame);
 
 }  // namespace egressd::kernel

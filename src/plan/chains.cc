@@ -179,6 +179,16 @@ void PutForwardAndInput(const Facts& facts, state::State& state) {
                 Words().From(device).PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()});
   Rules input, to_egress;
   for (const Family family : kBoth) input.push_back(Words().DestinationIn(family, PerFamily(stem::kEgress, family)).Goto(chain::kToEgress));
+  // Out of the tunnel comes what this node asked for, and echo requests. A reset for anything else would go to the outside, with the tunnel
+  // address as its source.
+  for (const Family family : kBoth) {
+    input.push_back(Words()
+                        .From(device)
+                        .Is(family)
+                        .NotProtocol(family == Family::kIpv4 ? kIcmp : kIcmpv6)
+                        .ConnectionState(kCtStateNew | kCtStateInvalid)
+                        .Drop(counter::kUnexpected));
+  }
   PutBaseChain(state, chain::kInput, {.point = NftHook::Point::kInput, .priority = kBeforeFilter}, std::move(input));
 
   // Who still sends here what is another node's now gets no answer with its address.

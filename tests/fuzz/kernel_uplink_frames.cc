@@ -32,7 +32,8 @@ std::vector<std::uint8_t> Sealed(std::span<const std::uint8_t> input) {
   std::ranges::copy(input.first(16), frame.begin() + 22);
   frame[kMessage] = kernel::kNeighbourSolicitation + input[16] % 2;
   frame.insert(frame.end(), input.begin() + 17, input.end());
-  const auto sum = kernel::NeighbourChecksum(std::span(frame).subspan(kernel::kEthernetHeaderBytes, kernel::kIpv6HeaderBytes + message_bytes));
+  const auto packet = std::span(frame).subspan(kernel::kEthernetHeaderBytes, kernel::kIpv6HeaderBytes + message_bytes);
+  const auto sum = kernel::NeighbourChecksum(packet);
   frame[kMessage + 2] = static_cast<std::uint8_t>(sum >> 8);
   frame[kMessage + 3] = static_cast<std::uint8_t>(sum & 0xff);
   return frame;

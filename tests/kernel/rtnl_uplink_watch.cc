@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
@@ -128,7 +129,9 @@ TEST_CASE("a neighbour that probes asks, and claims nothing") {
   REQUIRE(cable.watch.Watch(cable.Everything()));
   REQUIRE(cable.speaker.Probe(std::vector{Ip("203.0.113.10"), Ip("2001:db8::10")}, "neighbour"));
   auto heard = cable.Until(Ip("203.0.113.10"));
-  if (!std::ranges::contains(heard, Ip("2001:db8::10"), &Heard::address)) std::ranges::copy(cable.Until(Ip("2001:db8::10")), std::back_inserter(heard));
+  if (!std::ranges::contains(heard, Ip("2001:db8::10"), &Heard::address)) {
+    std::ranges::copy(cable.Until(Ip("2001:db8::10")), std::back_inserter(heard));
+  }
   CHECK(heard == std::vector{Question("203.0.113.10"), Question("2001:db8::10")});
 }
 

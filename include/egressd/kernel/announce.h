@@ -1,11 +1,11 @@
 // Tells the network where an egress IP lives now, and asks whether somebody else has it.
 //
 // Announcement: gratuitous ARP (RFC 5227 section 3, as request and as reply) or an unsolicited neighbour advertisement with the override
-// flag (RFC 4861 section 7.2.6). Probe: an ARP request from 0.0.0.0 (RFC 5227 section 2.1.1) or a neighbour solicitation from :: (RFC 4862
-// section 5.4.2); whoever answers is heard by UplinkWatch.
+// flag (RFC 4861 section 7.2.6). Probe: an ARP request from 0.0.0.0 (RFC 5227 section 2.1.1) or a neighbour solicitation from ::
+// (RFC 4862 section 5.4.2); whoever answers is heard by UplinkWatch.
 //
-// 1. The one socket stays open: to close a packet socket costs milliseconds (synchronize_net in af_packet.c), which an announcement during a
-//    takeover does not have.
+// 1. The one socket stays open: to close a packet socket costs milliseconds (synchronize_net in af_packet.c), which an announcement during
+//    a takeover does not have.
 // 2. Sending never waits. Frames overtake others in the queue of the device (TC_PRIO_CONTROL).
 // Called by daemon/core.cc.
 #pragma once

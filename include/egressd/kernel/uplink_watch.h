@@ -41,8 +41,8 @@ class UplinkWatch {
   UplinkWatch& operator=(UplinkWatch&&) noexcept;
   ~UplinkWatch();
 
-  // From now on this and nothing else is watched. To be called again whenever devices may have come, gone or been made anew; nothing changed
-  // costs a system call a device. A device that cannot be watched does not keep the others; the first error is returned.
+  // From now on this and nothing else is watched. To be called again whenever devices may have come, gone or been made anew; when nothing
+  // changed that costs microseconds. A device that cannot be watched does not keep the others; the first error is returned.
   Result<void> Watch(const Wanted& wanted);
 
   // Readable when Take has something.

@@ -28,8 +28,8 @@ TEST_CASE("BFD sessions and the path through the tunnel have a column as soon as
   CHECK(List("nodes", {Node("gw1", "alive", "", Json(), "")}) ==
         "NODE  ADDRESS   STATE  ROLE     RTT  GENERATION  IPS  LABELS\n"
         "gw1   10.0.0.1  alive  gateway  -    3           0    -\n");
-  CHECK(List("nodes", {Node("gw1", "alive", "", Json(), ""), Node("gw2", "drained", "up", 300, "up"), Node("gw3", "suspect", "down", 1500.5, "down"),
-                       Node("gw4", "alive", "up", 3000, "")}) ==
+  CHECK(List("nodes", {Node("gw1", "alive", "", Json(), ""), Node("gw2", "drained", "up", 300, "up"),
+                       Node("gw3", "suspect", "down", 1500.5, "down"), Node("gw4", "alive", "up", 3000, "")}) ==
         "NODE  ADDRESS   STATE    ROLE     RTT  BFD          PATH  GENERATION  IPS  LABELS\n"
         "gw1   10.0.0.1  alive    gateway  -    -            -     3           0    -\n"
         "gw2   10.0.0.1  drained  gateway  -    up 300ms     up    3           0    -\n"
