@@ -44,7 +44,8 @@ Core::Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const pol
       socket_(std::move(socket)),
       state_file_(std::move(state_file)),
       journal_(&journal),
-      translations_(config.tunnel, journal) {
+      translations_(config.tunnel, journal),
+      checks_(config.node) {
   if (socket_) heartbeats_.emplace(config.tunnel.device);
 }
 
@@ -200,12 +201,13 @@ void Core::OnTimer() {
   if (leave_by_ != kNever && (leave_by_ <= now || !agent_.hands_over())) FinishLeaving();
 }
 
-Time Core::wake_at() const { return std::min({agent_wakes_, repair_at_, look_at_, leave_by_}); }
+Time Core::wake_at() const { return std::min({agent_wakes_, repair_at_, look_at_, leave_by_, checks_.NextTimer()}); }
 
 std::vector<int> Core::other_fds() const {
   std::vector<int> all;
   if (heartbeats_) all = heartbeats_->fds();
   if (translations_.fd() >= 0) all.push_back(translations_.fd());
+  if (checks_.fd() >= 0) all.push_back(checks_.fd());
   return all;
 }
 
@@ -213,6 +215,8 @@ void Core::OnReadable() {
   const auto feed = [this](const agent::Input& input) { Feed(input); };
   if (heartbeats_) heartbeats_->Take(feed);
   translations_.Take(feed);
+  checks_.Follow(EventLoop::Now(), agent_.selection());
+  checks_.Take(EventLoop::Now(), feed);
 }
 
 std::vector<agent::Health> Core::health() const {

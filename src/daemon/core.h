@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "daemon/checks.h"
 #include "daemon/heartbeats.h"
 #include "daemon/journal.h"
 #include "daemon/translations.h"
@@ -83,6 +84,7 @@ class Core {
   Journal* journal_;
   std::optional<Heartbeats> heartbeats_;  // unset in a cluster of one
   Translations translations_;
+  Checks checks_;
   state::Host host_;
   Time agent_wakes_ = kNever;
   Time repair_at_ = kNever;
