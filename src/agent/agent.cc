@@ -215,7 +215,9 @@ Time Agent::Body::NextTimer(Time at) const {
 
 bool Agent::hands_over() const { return !body_->offerings.empty() || !body_->leaving_until.empty(); }
 bool Agent::may_wake() const {
-  return std::ranges::none_of(body_->inputs.holds, [&](const auto& entry) { return body_->IsStrict(entry.first); });
+  const auto& holds = body_->inputs.holds;
+  return std::ranges::any_of(holds, [](const auto& entry) { return entry.second.lease.has_value(); }) &&
+         std::ranges::none_of(holds, [&](const auto& entry) { return body_->IsStrict(entry.first); });
 }
 plan::TunnelIdentity Agent::tunnel_identity() const { return body_->inputs.self; }
 const state::State& Agent::desired() const { return body_->desired; }

@@ -10,6 +10,8 @@
 namespace egressd::agent {
 namespace {
 
+constexpr std::size_t kSeenTerms = 65'536;
+
 // `egress_ip: node` has no address to place; every source node spreads its policies by a key of its own.
 IpAddress PlacementKey(const std::string& node, const std::string& policy) {
   std::array<std::uint8_t, 16> bytes{};
@@ -59,7 +61,8 @@ HoldingView Agent::Body::ViewForHolding(Time at, const gossip::Record& own) {
       seen = std::max(seen, claim.term);
     }
   }
-  std::erase_if(seen_terms, [&](const auto& entry) { return !view.gateway_of.contains(entry.first); });
+  // Those of addresses that a policy no longer has are kept: the next one may have them again.
+  if (seen_terms.size() > kSeenTerms) std::erase_if(seen_terms, [&](const auto& entry) { return !view.gateway_of.contains(entry.first); });
   view.seen_terms = seen_terms;
   view.offered = OfferedAndSilent(view);
   return view;
@@ -142,7 +145,8 @@ bool Agent::Body::MayClaim(Time at, const gossip::Claim& claim, const Holding& h
     wanted[claim.address] = claim.term;
     return !taken && unconfirmed.contains(claim.address);
   }
-  return !taken || !holding.new_to_everybody.contains(claim.address) || IsProbed(at, claim.address);
+  // An apply asks the kernel at once, so that it can be refused as a whole.
+  return !taken || pending || !holding.new_to_everybody.contains(claim.address) || IsProbed(at, claim.address);
 }
 
 // What this node does for every egress IP that it has to do with.
