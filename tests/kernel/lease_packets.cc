@@ -8,7 +8,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <format>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -196,6 +199,7 @@ class Gateway {
     REQUIRE(kernel_->Wake(kAmple));
     const auto done = kernel_->Reconcile(desired);
     REQUIRE_MESSAGE(done.has_value(), (done ? std::string() : done.error().message));
+    if (!desired.egress_addresses.empty()) WaitForGroup(egress(Family::kIpv6));
   }
 
   // What works now, of "out4 out6 arp nd echo": packets of one and the same connection leave with the egress IP, questions are answered.
@@ -251,6 +255,17 @@ class Gateway {
   }
 
  private:
+  // The kernel joins the group of a new IPv6 address a moment later (addrconf_dad_begin); before that it does not hear who asks for it.
+  static void WaitForGroup(const IpAddress& address) {
+    const std::string group = "ff0200000000000000000001ff" + state::NftBytes(address.bytes().last(3)).ToString();
+    const auto deadline = Clock::now() + std::chrono::seconds(10);
+    for (bool joined = false; !joined; std::this_thread::sleep_for(milliseconds(1))) {
+      std::ifstream file("/proc/thread-self/net/igmp6");
+      joined = std::string(std::istreambuf_iterator<char>(file), {}).contains(group);
+      REQUIRE((joined || Clock::now() < deadline));
+    }
+  }
+
   static std::optional<Seen> PacketIn(const Octets& frame) {
     if (!Carries(frame, 12, Octets{8, 0}) && !Carries(frame, 12, Octets{0x86, 0xdd})) return std::nullopt;
     return Read(Octets(frame.begin() + 14, frame.end()));
@@ -287,8 +302,8 @@ class Gateway {
   std::uint16_t fence_port_ = 20'000;
 };
 
-constexpr const char* kEverything = "out4 out6 arp nd echo ";
-constexpr const char* kNothing = "";
+const std::string kEverything = "out4 out6 arp nd echo ";
+const std::string kNothing;
 
 TEST_CASE("a hold without a lease lasts") {
   Gateway gateway;
