@@ -171,7 +171,9 @@ void Membership::On(Time now, const Endpoint& from, const std::string& sender, c
   if (!want.names.empty()) Send(from, std::move(want));
 }
 
-void Membership::On(Time, const Endpoint& from, const std::string&, const Want& want) { SendRecords(from, want.names); }
+void Membership::On(Time, const Endpoint& from, const std::string&, const Want& want) {
+  SendRecords(from, {want.names.begin(), want.names.end()});
+}
 
 void Membership::ReadNews(Time now, const Endpoint& from, const std::string& sender, const Stamp& own, const News& news) {
   Want want;
@@ -196,8 +198,11 @@ void Membership::Read(Time now, const Endpoint& from, const std::string& sender,
     return;
   }
   const auto found = members_.find(report.name);
-  if (found == members_.end() || !found->second.lives() || !IsDoubt(report.verdict)) return;
+  if (found == members_.end()) return;
   Member& member = found->second;
+  // What comes back to us need not be passed on as often.
+  if (source == Source::kNews && member.times_to_tell > 1 && report.verdict == member.verdict) --member.times_to_tell;
+  if (!member.lives() || !IsDoubt(report.verdict)) return;
   if (report.verdict == Verdict::kDead && source != Source::kDigest) return SetVerdict(now, member, Verdict::kDead);
   // A digest's dead are not believed at once: whoever says so may have been cut off.
   Suspect(now, member, source == Source::kAccuser ? sender : "");

@@ -24,8 +24,7 @@ void Membership::Advance(Time now) {
   if (own_) {
     AdvanceProbes(now);
     AdvanceSuspects(now);
-    AdvanceRelays(now);
-    AdvanceRepeats(now);
+    AdvanceRelaysAndRepeats(now);
     if (next_push_pull_ <= now) {
       next_push_pull_ = now + timing_.push_pull_interval;
       Forget(now);
@@ -48,7 +47,7 @@ Time Membership::NextTimer(Time) const {
     if (member.accusers.contains(name_)) next = std::min(next, DiesAt(member));
   }
   for (const auto& [id, relay] : relays_) next = std::min(next, relay.expires);
-  for (const auto& [name, repeat] : repeats_) next = std::min(next, repeat.at);
+  for (const auto& [name, repeat] : repeats_) next = std::min(next, repeat.first);
   return next;
 }
 
@@ -200,24 +199,19 @@ void Membership::AdvanceSuspects(Time now) {
   }
 }
 
-void Membership::AdvanceRelays(Time now) {
+void Membership::AdvanceRelaysAndRepeats(Time now) {
   std::erase_if(relays_, [&](const auto& entry) {
     const Relay& relay = entry.second;
     if (relay.expires > now) return false;
     Send(relay.origin, IndirectAck{.id = relay.origin_id, .reached = false});
     return true;
   });
-}
-
-void Membership::AdvanceRepeats(Time now) {
-  for (auto entry = repeats_.begin(); entry != repeats_.end();) {
-    if (entry->second.at > now) {
-      ++entry;
-      continue;
-    }
-    Tell(entry->first, entry->second.reach);
-    entry = repeats_.erase(entry);
-  }
+  std::erase_if(repeats_, [&](const auto& entry) {
+    const auto& [at, reach] = entry.second;
+    if (at > now) return false;
+    Tell(entry.first, reach);
+    return true;
+  });
 }
 
 // ---- the lost, and those who are gone
@@ -240,7 +234,9 @@ void Membership::AskContacts() {
   std::vector<Endpoint> contacts(contacts_.begin(), contacts_.end());
   if (own_) {
     std::set<Endpoint> inhabited;
-    for (const Member* member : overview().living) inhabited.insert(member->record.gossip);
+    for (const Member* member : overview().living) {
+      if (contacts_.contains(member->record.gossip)) inhabited.insert(member->record.gossip);
+    }
     std::erase_if(contacts, [&](const Endpoint& contact) { return inhabited.contains(contact); });
   }
   Shuffle(contacts, random_);
@@ -255,13 +251,17 @@ void Membership::Forget(Time now) {
   std::erase_if(members_, [&](const auto& entry) {
     return entry.second.verdict == Verdict::kLeft && now - entry.second.since > timing_.forget_left;
   });
-  if (overview().dead.empty()) return;
   // A node that was given another name: the old one does not come back.
-  std::set<Endpoint> inhabited{self_};
-  for (const Member* member : overview().living) inhabited.insert(member->record.gossip);
-  for (auto& [name, member] : members_) {
-    if (member.verdict == Verdict::kDead && inhabited.contains(member.record.gossip)) SetVerdict(now, member, Verdict::kLeft);
-  }
+  std::map<Endpoint, std::string> homes;
+  for (const Member* member : overview().dead) homes.emplace(member->record.gossip, member->record.name);
+  std::vector<std::string> replaced;
+  const auto inhabited = [&](const Endpoint& place) {
+    if (const auto found = homes.find(place); found != homes.end()) replaced.push_back(found->second);
+  };
+  if (homes.empty()) return;
+  inhabited(self_);
+  for (const Member* member : overview().living) inhabited(member->record.gossip);
+  for (const std::string& name : replaced) SetVerdict(now, members_.at(name), Verdict::kLeft);
 }
 
 }  // namespace egressd::gossip

@@ -41,7 +41,7 @@ void Membership::Answer(const Endpoint& to, Message message) {
   Send(to, std::move(message));
 }
 
-void Membership::SendRecords(const Endpoint& to, const std::vector<std::string>& names) {
+void Membership::SendRecords(const Endpoint& to, const std::set<std::string>& names) {
   Records records;
   std::size_t bytes = 0;
   const auto add = [&](const Record& record, Verdict verdict) {
@@ -55,8 +55,7 @@ void Membership::SendRecords(const Endpoint& to, const std::vector<std::string>&
     records.records.push_back(record);
     if (verdict == Verdict::kDead) records.dead.push_back(record.name), bytes += record.name.size() + 1;
   };
-  const std::set<std::string> each(names.begin(), names.end());
-  for (const std::string& name : each) {
+  for (const std::string& name : names) {
     if (name == name_) {
       if (own_) add(*own_, Verdict::kAlive);
     } else if (const auto found = members_.find(name); found != members_.end()) {
@@ -69,11 +68,13 @@ void Membership::SendRecords(const Endpoint& to, const std::vector<std::string>&
 // As many buckets in one message as one datagram holds, so that a lost one costs little.
 void Membership::SendDigests(const Endpoint& to, BucketSet buckets, bool question) {
   std::array<std::vector<Report>, kBuckets> entries;
-  const auto add = [&](std::uint64_t position, Report report) { entries[position >> 60].push_back(std::move(report)); };
-  for (const auto& [name, member] : members_) add(member.position, ReportOf(name, member));
+  for (const auto& [name, member] : members_) {
+    const std::uint64_t bucket = member.position >> 60;
+    if ((buckets >> bucket & 1) != 0) entries[bucket].push_back(ReportOf(name, member));
+  }
   if (const auto& record = own_ ? own_ : former_) {
     const bool left = own_ && own_->presence == Presence::kLeft;
-    add(position_, {.name = name_, .stamp = record->stamp, .verdict = left ? Verdict::kLeft : Verdict::kAlive});
+    entries[position_ >> 60].push_back({.name = name_, .stamp = record->stamp, .verdict = left ? Verdict::kLeft : Verdict::kAlive});
   }
   const Digest empty{.question = question, .synced = own_.has_value(), .buckets = 0, .entries = {}};
   Digest digest = empty;
@@ -102,19 +103,18 @@ void Membership::SendOwnTo(const Endpoint& to) {
 
 void Membership::PushOwn(Time now, Reach reach) {
   overview_.reset();
-  const auto repeat = repeats_.find(name_);
-  if (reach == Reach::kSome && repeat != repeats_.end()) return;  // the repetition says the newest
+  if (reach == Reach::kSome && repeats_.contains(name_)) return;  // the repetition says the newest
   if (reach == Reach::kEverybody && Encode(Records{.records = {*own_}, .dead = {}}).size() * members_.size() > kEverybodyBytes) {
     reach = Reach::kSome;
   }
   Tell(name_, reach);
-  repeats_[name_] = {.at = now + timing_.repeat_push, .reach = reach};
+  repeats_[name_] = {now + timing_.repeat_push, reach};
 }
 
 void Membership::Accuse(Time now, const Member& member, Reach reach) {
   Tell(member.record.name, reach);
   Send(member.record.gossip, Accusation{.accused = ReportOf(member.record.name, member)});
-  if (member.verdict == Verdict::kDead) repeats_[member.record.name] = {.at = now + timing_.repeat_push, .reach = reach};
+  if (member.verdict == Verdict::kDead) repeats_[member.record.name] = {now + timing_.repeat_push, reach};
 }
 
 // Our own record, or what we think of somebody.
@@ -144,7 +144,7 @@ std::vector<const Member*> Membership::Audience(Reach reach) {
 void Membership::Spread(Member& member) {
   if (!own_) return;
   if (member.times_to_tell == 0) news_.push_front(member.record.name);
-  member.times_to_tell = TimesToTell(overview().living.size() + 1);
+  member.times_to_tell = TimesToTell(members_.size() + 1);
 }
 
 News Membership::TakeNews() {

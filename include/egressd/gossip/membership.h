@@ -15,10 +15,10 @@
 //    is found by comparing hashes with a random member.
 // 4. Dead members and join addresses without anybody alive are tried for ever, so that halves of a cut cluster find each other again.
 // 5. When this process was paused, what it waited for is prolonged by the pause instead of running out at once.
-// 6. Two hosts with one name: the one that was there stays. A newcomer asks at the address of its former record and stays silent while
-//    somebody answers there. When both have spoken (in separate halves), the one with the smaller endpoint stays. Both report it.
+// 6. Two hosts with one name: the one that was there stays, a newcomer is silent while somebody answers at the address of its former
+//    record. When both have spoken (in separate halves), the one with the smaller endpoint stays. Both report it.
 // 7. What it sends in answer to others is bounded by kAnswerBytesPerSecond, whatever they ask.
-// Pure: time comes in, messages go out through TakeOutgoing. Called by the agent.
+// Pure. Called by the agent.
 #pragma once
 
 #include <deque>
@@ -56,12 +56,11 @@ struct Member {
   std::set<std::string> accusers;     // while suspect: who does not reach it, as far as we know; this node too
   Time told{};                        // when it last heard from us that we doubt it
   std::uint64_t position = 0;         // on the ring: hash of the name
-  int times_to_tell = 0;              // how often its report still rides on pings and acks
+  int times_to_tell = 0;              // so often its report still rides on pings and acks
   bool lives() const { return verdict == Verdict::kAlive || verdict == Verdict::kSuspect; }
 };
 
-// A verdict on a member changed.
-struct MemberEvent {
+struct MemberEvent {                  // a verdict changed
   std::string name;
   Verdict verdict = Verdict::kAlive;
 };
@@ -81,7 +80,7 @@ class Membership {
   Time NextTimer(Time now) const;
   // The agent's failure detector knows better: it is dead, and everybody is told at once. A newer record refutes it as ever.
   void DeclareDead(Time now, const std::string& name);
-  // The agent's failure detector hears it in this moment: we do not suspect it. Ends no suspicion and no death.
+  // It hears it in this moment: we do not suspect it. Ends no suspicion and no death.
   void Vouch(Time now, const std::string& name);
 
   std::vector<Outgoing> TakeOutgoing() { return std::exchange(outgoing_, {}); }
@@ -121,10 +120,7 @@ class Membership {
     std::uint64_t origin_id = 0;
     Time expires{};
   };
-  struct Repeat {
-    Time at{};
-    Reach reach = Reach::kSome;
-  };
+  using Repeat = std::pair<Time, Reach>;
   // What follows from the set of members and their verdicts; made anew when that has changed.
   struct Overview {
     std::vector<const Member*> living;  // in order of position
@@ -132,7 +128,7 @@ class Membership {
     std::array<std::uint64_t, kBuckets> hashes{};
   };
 
-  // ---- membership.cc: what comes in
+  // membership.cc: what comes in
   void On(Time now, const Endpoint& from, const std::string& sender, const Ping& ping);
   void On(Time now, const Endpoint& from, const std::string& sender, const Ack& ack);
   void On(Time now, const Endpoint& from, const std::string& sender, const PingRequest& request);
@@ -142,9 +138,7 @@ class Membership {
   void On(Time now, const Endpoint& from, const std::string& sender, const Summary& summary);
   void On(Time now, const Endpoint& from, const std::string& sender, const Digest& digest);
   void On(Time now, const Endpoint& from, const std::string& sender, const Want& want);
-  void On(Time, const Endpoint&, const std::string&, const ChunkRequest&) {}  // replication's
-  void On(Time, const Endpoint&, const std::string&, const Chunk&) {}
-  void On(Time, const Endpoint&, const std::string&, const Letter&) {}  // the agent's
+  void On(Time, const Endpoint&, const std::string&, const auto&) {}  // replication's or the agent's
   // How far a report is believed when it is about the very record that we have.
   enum class Source : std::uint8_t { kAccuser, kNews, kDigest };
   void Read(Time now, const Endpoint& from, const std::string& sender, const Report& report, Source source, Want& want);
@@ -157,18 +151,16 @@ class Membership {
   void Suspect(Time now, Member& member, const std::string& accuser);
   void Heard(Time now, Member& member);
   Stamp KnownStamp(const std::string& name) const;
-
-  // ---- duplicate.cc: another host with our name
+  // duplicate.cc: another host with our name
   void OnOwnName(Time now, const Endpoint& from, const Message& message);
   void Greet();
   void Yield(Time now, const Record& to);
-
-  // ---- telling.cc: what goes out, and to how many
+  // telling.cc: what goes out, and to how many
   void Send(const Endpoint& to, Message message) { outgoing_.push_back({.to = to, .message = std::move(message)}); }
   void RefillAnswers(Time now);
   void Answer(const Endpoint& to, Message message);
   void Ask(const Endpoint& to) { Send(to, SummaryOf(true)); }
-  void SendRecords(const Endpoint& to, const std::vector<std::string>& names);
+  void SendRecords(const Endpoint& to, const std::set<std::string>& names);
   void SendDigests(const Endpoint& to, BucketSet buckets, bool question);
   void SendOwnTo(const Endpoint& to);
   void PushOwn(Time now, Reach reach);
@@ -180,8 +172,7 @@ class Membership {
   Summary SummaryOf(bool question) const;
   Ping PingFor(const Report& target, std::uint64_t id);
   const Overview& overview() const;
-
-  // ---- probing.cc: what the node does by itself
+  // probing.cc: what the node does by itself
   void ForgiveLateness(Time now);
   void AdvanceProbes(Time now);
   void AskOthers(Probe& probe);
@@ -195,8 +186,7 @@ class Membership {
   void PingDead();
   Time DiesAt(const Member& member) const;
   void AdvanceSuspects(Time now);
-  void AdvanceRelays(Time now);
-  void AdvanceRepeats(Time now);
+  void AdvanceRelaysAndRepeats(Time now);
   void AdvanceContacts(Time now);
   void AskContacts();
   void Forget(Time now);
@@ -212,22 +202,20 @@ class Membership {
   std::map<std::string, Member> members_;
   std::optional<Record> own_, former_;
   mutable std::optional<Overview> overview_;  // unset: to be made anew
-  std::set<std::string> suspects_;            // who is
+  std::set<std::string> suspects_;
   std::deque<std::string> news_;              // names with times_to_tell > 0, the next one first
   std::vector<Probe> probes_;
   std::vector<std::string> round_;            // who is still to be probed in this round
   std::map<std::uint64_t, Relay> relays_;
-  std::map<std::string, Repeat> repeats_;     // what goes out once more: own record, deaths
+  std::map<std::string, Repeat> repeats_;     // what goes out once more, and when: own record, deaths
   int strain_ = 0;                            // Lifeguard's local health: 0 = well, up to kStrainLimit
   std::uint64_t next_id_ = 0;
   Time next_probe_ = kNever, next_push_pull_ = kNever, next_contact_ = kNever;
   Time expected_ = kNever;                    // when Advance was going to be called next, at the latest
   std::int64_t answer_bytes_ = kAnswerBytesPerSecond;  // what may still be sent in answer
-  Time answers_counted_{};
-  Time exchanges_counted_{};
+  Time answers_counted_{}, exchanges_counted_{};
   int exchanges_ = 0;                         // digests asked for since then
-  std::optional<Time> last_raised_;
-  std::optional<Time> duplicate_seen_;
+  std::optional<Time> last_raised_, duplicate_seen_;
   Time silenced_ = kNever;                    // when the node in charge of our name was last heard
   Time greeting_ends_{};                      // until then its answer is waited for
   std::vector<Outgoing> outgoing_;
