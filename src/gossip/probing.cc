@@ -244,8 +244,10 @@ void Membership::AskContacts() {
 }
 
 void Membership::Forget(Time now) {
-  std::erase_if(members_, [&](const auto& entry) {
-    return entry.second.verdict == Verdict::kLeft && now - entry.second.since > timing_.forget_left;
+  std::erase_if(members_, [&](auto& entry) {
+    if (entry.second.verdict != Verdict::kLeft || now - entry.second.since <= timing_.forget_left) return false;
+    Spread(entry.second, 0);
+    return true;
   });
   // A node that was given another name: the old one does not come back.
   std::map<Endpoint, std::string> homes;

@@ -21,7 +21,7 @@
 // Pure. Called by the agent.
 #pragma once
 
-#include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -165,7 +165,7 @@ class Membership {
   void Accuse(Time now, const Member& member, Reach reach);
   void Tell(const std::string& name, Reach reach);
   std::vector<const Member*> Audience(Reach reach);
-  void Spread(Member& member);
+  void Spread(Member& member, int times);
   News TakeNews();
   Summary SummaryOf(bool question) const;
   Ping PingFor(const Report& target, std::uint64_t id);
@@ -201,7 +201,7 @@ class Membership {
   std::optional<Record> own_, former_;
   mutable std::optional<Overview> overview_;  // unset: to be made anew
   std::set<std::string> suspects_;
-  std::deque<std::string> news_;              // names with times_to_tell > 0, the next one first
+  std::set<std::pair<int, std::string>, std::greater<>> news_;  // times_to_tell > 0 and name: what was told least comes first
   std::vector<Probe> probes_;
   std::vector<std::string> round_;            // who is still to be probed in this round
   std::map<std::uint64_t, Relay> relays_;
