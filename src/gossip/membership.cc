@@ -185,7 +185,7 @@ void Membership::ReadNews(Time now, const Endpoint& from, const std::string& sen
 void Membership::Read(Time now, const Endpoint& from, const std::string& sender, const Report& report, Source source, Want& want) {
   const Stamp known = KnownStamp(report.name);
   if (report.name == name_) {
-    if (!own_ && report.stamp.incarnation >= incarnation_) RaiseIncarnation(now, report.stamp.incarnation);
+    if (!own_ && !silent() && report.stamp.incarnation >= incarnation_) RaiseIncarnation(now, report.stamp.incarnation);
     if (own_ && IsDoubt(report.verdict)) return Doubted(now, report.stamp, from);
   }
   if (known < report.stamp) {
@@ -251,7 +251,8 @@ void Membership::MergeOwn(Time now, const Record& record) {
   }
   former_ = record;
   overview_.reset();
-  if (record.stamp.incarnation >= incarnation_) RaiseIncarnation(now, record.stamp.incarnation);
+  // While silent it is the life of another that grows: no race with it.
+  if (!silent() && record.stamp.incarnation >= incarnation_) RaiseIncarnation(now, record.stamp.incarnation);
   if (record.gossip == self_ || record.presence == Presence::kLeft) return;
   greeting_ends_ = now + timing_.probe_interval;
   Greet();

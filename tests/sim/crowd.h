@@ -75,10 +75,13 @@ class Crowd {
       records.records.back().stamp = {.incarnation = nodes_[i].incarnation, .sequence = 1};
     }
     mute_ = true;
-    for (Node& node : nodes_) {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      Node& node = nodes_[i];
       node.membership = std::make_unique<gossip::Membership>(node.name, node.incarnation, timing_, random_.Next(), std::set<Endpoint>{});
       node.membership->Begin(now_ + Duration{static_cast<std::int64_t>(random_.Below(500'000))}, node.place);
+      gossip::Record own = std::exchange(records.records[i], records.records[i == 0 ? 1 : 0]);
       node.membership->Receive(now_, {}, "nobody", records);
+      records.records[i] = std::move(own);
     }
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       nodes_[i].membership->Publish(now_, RecordOf(i));
