@@ -33,10 +33,12 @@ void Membership::Advance(Time now) {
     }
   }
   AdvanceContacts(now);
-  expected_ = NextTimer(now);
+  NextTimer(now);
 }
 
-Time Membership::NextTimer(Time) const {
+Time Membership::NextTimer(Time) const { return expected_ = FirstTimer(); }
+
+Time Membership::FirstTimer() const {
   if (!sync_.begun() || (own_ && own_->presence == Presence::kLeft)) return kNever;
   Time next = next_contact_;
   if (!own_ || members_.empty()) return next;

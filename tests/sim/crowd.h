@@ -219,9 +219,9 @@ class Crowd {
     for (gossip::Outgoing& outgoing : membership.TakeOutgoing()) Send(i, std::move(outgoing));
     Time wake = membership.NextTimer(now_);
     if (!membership.own()) wake = std::min(wake, membership.sync().NextTimer(now_));
-    if (wake == kNever) return;
+    if (wake == kNever) return void(node.wake = kNever);
     wake = std::max(wake, now_ + Duration{1'000});
-    if (wake >= node.wake && node.wake > now_) return;
+    if (wake == node.wake) return;
     node.wake = wake;
     queue_.push({.time = wake, .order = ++order_, .to = i});
   }

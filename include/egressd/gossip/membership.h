@@ -171,6 +171,7 @@ class Membership {
   Ping PingFor(const Report& target, std::uint64_t id);
   const Overview& overview() const;
   // probing.cc: what the node does by itself
+  Time FirstTimer() const;
   void ForgiveLateness(Time now);
   void AdvanceProbes(Time now);
   void AskOthers(Probe& probe);
@@ -209,7 +210,7 @@ class Membership {
   int strain_ = 0;                            // Lifeguard's local health: 0 = well, up to kStrainLimit
   std::uint64_t next_id_ = 0;
   Time next_probe_ = kNever, next_push_pull_ = kNever, next_contact_ = kNever;
-  Time expected_ = kNever;                    // when Advance was going to be called next, at the latest
+  mutable Time expected_ = kNever;            // what NextTimer said last: Advance is called then, or we were paused
   std::int64_t answer_bytes_ = kAnswerBytesPerSecond;  // what may still be sent in answer
   Time answers_counted_{}, exchanges_counted_{};
   int exchanges_ = 0;                         // digests asked for since then
