@@ -185,7 +185,7 @@ void Membership::ReadNews(Time now, const Endpoint& from, const std::string& sen
 void Membership::Read(Time now, const Endpoint& from, const std::string& sender, const Report& report, Source source, Want& want) {
   const Stamp known = KnownStamp(report.name);
   if (report.name == name_) {
-    if (!own_ && report.stamp.incarnation >= incarnation_) RaiseIncarnation(now, report.stamp.incarnation);
+    if (!own_ && !silent() && report.stamp.incarnation >= incarnation_) RaiseIncarnation(now, report.stamp.incarnation);
     if (own_ && IsDoubt(report.verdict)) return Doubted(now, report.stamp, from);
   }
   if (known < report.stamp) {
@@ -201,7 +201,9 @@ void Membership::Read(Time now, const Endpoint& from, const std::string& sender,
   if (found == members_.end()) return;
   Member& member = found->second;
   // What comes back to us need not be passed on as often.
-  if (source == Source::kNews && member.times_to_tell > 1 && report.verdict == member.verdict) --member.times_to_tell;
+  if (source == Source::kNews && member.times_to_tell > 1 && report.verdict == member.verdict) {
+    Spread(member, member.times_to_tell - 1);
+  }
   if (!member.lives() || !IsDoubt(report.verdict)) return;
   if (report.verdict == Verdict::kDead && source != Source::kDigest) return SetVerdict(now, member, Verdict::kDead);
   // A digest's dead are not believed at once: whoever says so may have been cut off.
@@ -221,7 +223,7 @@ void Membership::Merge(Time now, const Record& record, bool dead) {
     events_.push_back({.name = record.name, .verdict = member.verdict});
     changed_ = true;
     overview_.reset();
-    Spread(member);
+    Spread(member, TimesToTell(members_.size() + 1));
     SendOwnTo(record.gossip);
     return;
   }
@@ -233,7 +235,7 @@ void Membership::Merge(Time now, const Record& record, bool dead) {
   member.record = record;
   overview_.reset();
   const bool was_gone = !member.lives();
-  Spread(member);
+  Spread(member, TimesToTell(members_.size() + 1));
   if (was_gone && dead) return;
   SetVerdict(now, member, record.presence == Presence::kLeft ? Verdict::kLeft : Verdict::kAlive);
   if (dead) Suspect(now, member, "");
@@ -249,7 +251,8 @@ void Membership::MergeOwn(Time now, const Record& record) {
   }
   former_ = record;
   overview_.reset();
-  if (record.stamp.incarnation >= incarnation_) RaiseIncarnation(now, record.stamp.incarnation);
+  // While silent it is the life of another that grows: no race with it.
+  if (!silent() && record.stamp.incarnation >= incarnation_) RaiseIncarnation(now, record.stamp.incarnation);
   if (record.gossip == self_ || record.presence == Presence::kLeft) return;
   greeting_ends_ = now + timing_.probe_interval;
   Greet();
@@ -306,7 +309,7 @@ void Membership::SetVerdict(Time now, Member& member, Verdict verdict) {
   member.since = now;
   changed_ = true;
   events_.push_back({.name = member.record.name, .verdict = verdict});
-  Spread(member);
+  Spread(member, TimesToTell(members_.size() + 1));
 }
 
 void Membership::Suspect(Time now, Member& member, const std::string& accuser) {

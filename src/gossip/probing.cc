@@ -33,10 +33,12 @@ void Membership::Advance(Time now) {
     }
   }
   AdvanceContacts(now);
-  expected_ = NextTimer(now);
+  NextTimer(now);
 }
 
-Time Membership::NextTimer(Time) const {
+Time Membership::NextTimer(Time) const { return expected_ = FirstTimer(); }
+
+Time Membership::FirstTimer() const {
   if (!sync_.begun() || (own_ && own_->presence == Presence::kLeft)) return kNever;
   Time next = next_contact_;
   if (!own_ || members_.empty()) return next;
@@ -248,8 +250,10 @@ void Membership::AskContacts() {
 }
 
 void Membership::Forget(Time now) {
-  std::erase_if(members_, [&](const auto& entry) {
-    return entry.second.verdict == Verdict::kLeft && now - entry.second.since > timing_.forget_left;
+  std::erase_if(members_, [&](auto& entry) {
+    if (entry.second.verdict != Verdict::kLeft || now - entry.second.since <= timing_.forget_left) return false;
+    Spread(entry.second, 0);
+    return true;
   });
   // A node that was given another name: the old one does not come back.
   std::map<Endpoint, std::string> homes;

@@ -140,29 +140,26 @@ std::vector<const Member*> Membership::Audience(Reach reach) {
   return audience;
 }
 
-// From now on its report rides on pings and acks.
-void Membership::Spread(Member& member) {
+// Its report rides on so many pings and acks from now on.
+void Membership::Spread(Member& member, int times) {
   if (!own_) return;
-  if (member.times_to_tell == 0) news_.push_front(member.record.name);
-  member.times_to_tell = TimesToTell(members_.size() + 1);
+  if (member.times_to_tell > 0) news_.erase({member.times_to_tell, member.record.name});
+  member.times_to_tell = times;
+  if (times > 0) news_.emplace(times, member.record.name);
 }
 
 News Membership::TakeNews() {
   News news;
   std::size_t bytes = 0;
-  for (std::size_t n = std::min(news_.size(), kNewsLimit); n > 0; --n) {
-    const std::string name = std::move(news_.front());
-    news_.pop_front();
-    const auto found = members_.find(name);
-    if (found == members_.end()) continue;  // forgotten
-    Report report = ReportOf(name, found->second);
-    if (bytes + SizeOf(report) > kNewsBytes) {
-      news_.push_front(name);
-      break;
-    }
+  for (const auto& [times, name] : news_) {
+    Report report = ReportOf(name, members_.at(name));
     bytes += SizeOf(report);
+    if (bytes > kNewsBytes || news.size() >= kNewsLimit) break;
     news.push_back(std::move(report));
-    if (--found->second.times_to_tell > 0) news_.push_back(name);
+  }
+  for (const Report& report : news) {
+    Member& member = members_.at(report.name);
+    Spread(member, member.times_to_tell - 1);
   }
   return news;
 }

@@ -65,20 +65,30 @@ class Crowd {
     node.membership->Begin(now_, node.place);
     Settle(i);
   }
-  // All of them at once, and everybody knows everybody.
+  // All of them at once, and everybody knows everybody: what they say in the first moment is not carried.
   void StartAcquainted() {
     gossip::Records records;
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
-      Start(i, {});
-      records.records.push_back(*nodes_[i].membership->own());
+      nodes_[i].incarnation = WallClock();
+      records.records.push_back(RecordOf(i));
+      records.records.back().name = nodes_[i].name;
+      records.records.back().stamp = {.incarnation = nodes_[i].incarnation, .sequence = 1};
+    }
+    mute_ = true;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      Node& node = nodes_[i];
+      node.membership = std::make_unique<gossip::Membership>(node.name, node.incarnation, timing_, random_.Next(), std::set<Endpoint>{});
+      node.membership->Begin(now_ + Duration{static_cast<std::int64_t>(random_.Below(500'000))}, node.place);
+      gossip::Record own = std::exchange(records.records[i], records.records[i == 0 ? 1 : 0]);
+      node.membership->Receive(now_, {}, "nobody", records);
+      records.records[i] = std::move(own);
     }
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
-      nodes_[i].membership->Receive(now_, {}, "nobody", records);
-      nodes_[i].membership->TakeOutgoing();
-      nodes_[i].membership->TakeEvents();
-      nodes_[i].wake = kNever;
-      queue_.push({.time = now_ + Duration{static_cast<std::int64_t>(random_.Below(500'000))}, .order = ++order_, .to = i, .wakes = true});
+      nodes_[i].membership->Publish(now_, RecordOf(i));
+      Settle(i);
     }
+    Run(2 * timing_.repeat_push);
+    mute_ = false;
   }
   // All of them within three seconds, with the first three as join addresses.
   void StartAll() {
@@ -169,7 +179,6 @@ class Crowd {
     Endpoint source;
     std::shared_ptr<const gossip::Message> message;  // none: a timer, or a start
     std::optional<std::set<Endpoint>> starts;
-    bool wakes = false;                              // whatever its own timer says
     bool operator<(const Event& other) const { return std::tie(other.time, other.order) < std::tie(time, order); }
   };
 
@@ -184,7 +193,7 @@ class Crowd {
       return queue_.push(std::move(later));
     }
     if (!event.message) {
-      if (event.time != node.wake && !event.wakes) return;
+      if (event.time != node.wake) return;
       node.wake = kNever;
     }
     node.membership->Advance(now_);
@@ -210,14 +219,15 @@ class Crowd {
     for (gossip::Outgoing& outgoing : membership.TakeOutgoing()) Send(i, std::move(outgoing));
     Time wake = membership.NextTimer(now_);
     if (!membership.own()) wake = std::min(wake, membership.sync().NextTimer(now_));
-    if (wake == kNever) return;
+    if (wake == kNever) return void(node.wake = kNever);
     wake = std::max(wake, now_ + Duration{1'000});
-    if (wake >= node.wake && node.wake > now_) return;
+    if (wake == node.wake) return;
     node.wake = wake;
     queue_.push({.time = wake, .order = ++order_, .to = i});
   }
 
   void Send(std::size_t i, gossip::Outgoing outgoing) {
+    if (mute_) return;
     Node& node = nodes_[i];
     const std::size_t header = gossip::kSealOverheadBytes + node.name.size() + 1 + 6 + 4 + 2;
     const std::size_t bytes = gossip::Encode(outgoing.message).size();
@@ -243,6 +253,7 @@ class Crowd {
   std::map<Endpoint, std::size_t> at_;
   std::priority_queue<Event> queue_;
   std::uint64_t order_ = 0;
+  bool mute_ = false;
   Time now_{Duration{1'000'000'000}};
 };
 

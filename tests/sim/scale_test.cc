@@ -224,7 +224,10 @@ TEST_CASE("two nodes with one name that met only when both had spoken: one of th
   std::set<Endpoint> all = PlacesOf(crowd);
   crowd[5].name = crowd[0].name;  // one in each half
   crowd.cut = true;
-  for (std::size_t i = 0; i < 6; ++i) crowd.Start(i, all);
+  for (std::size_t i = 0; i < 6; ++i) {
+    crowd.Start(i, all);
+    crowd.Run(kSecond);
+  }
   crowd.Run(10 * kSecond);
   REQUIRE(crowd[5].membership->own());
   crowd.cut = false;

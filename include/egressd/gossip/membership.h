@@ -21,7 +21,7 @@
 // Pure. Called by the agent.
 #pragma once
 
-#include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -167,12 +167,13 @@ class Membership {
   void Accuse(Time now, const Member& member, Reach reach);
   void Tell(const std::string& name, Reach reach);
   std::vector<const Member*> Audience(Reach reach);
-  void Spread(Member& member);
+  void Spread(Member& member, int times);
   News TakeNews();
   Summary SummaryOf(bool question) const;
   Ping PingFor(const Report& target, std::uint64_t id);
   const Overview& overview() const;
   // probing.cc: what the node does by itself
+  Time FirstTimer() const;
   void ForgiveLateness(Time now);
   void AdvanceProbes(Time now);
   void AskOthers(Probe& probe);
@@ -203,7 +204,7 @@ class Membership {
   std::optional<Record> own_, former_;
   mutable std::optional<Overview> overview_;  // unset: to be made anew
   std::set<std::string> suspects_;
-  std::deque<std::string> news_;              // names with times_to_tell > 0, the next one first
+  std::set<std::pair<int, std::string>, std::greater<>> news_;  // times_to_tell > 0 and name: what was told least comes first
   std::vector<Probe> probes_;
   std::vector<std::string> round_;            // who is still to be probed in this round
   std::map<std::uint64_t, Relay> relays_;
@@ -211,7 +212,7 @@ class Membership {
   int strain_ = 0;                            // Lifeguard's local health: 0 = well, up to kStrainLimit
   std::uint64_t next_id_ = 0;
   Time next_probe_ = kNever, next_push_pull_ = kNever, next_contact_ = kNever;
-  Time expected_ = kNever;                    // when Advance was going to be called next, at the latest
+  mutable Time expected_ = kNever;            // what NextTimer said last: Advance is called then, or we were paused
   std::int64_t answer_bytes_ = kAnswerBytesPerSecond;  // what may still be sent in answer
   Time answers_counted_{}, exchanges_counted_{};
   int exchanges_ = 0;                         // digests asked for since then
