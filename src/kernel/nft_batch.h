@@ -71,8 +71,8 @@ struct NftKnown {
 
 // Puts the nftables steps into the batch, in an order that the kernel accepts: in front of leases the removal
 // of `awake` (nft_lease.h), then everything that goes (rules, elements, sets, chains, counters, tables), then
-// everything that comes (tables, counters, sets, chains, elements, rules). Brings `known` up to date with what the batch will have done. kInvalid: an
-// element of a set that nobody knows.
+// everything that comes (tables, counters, sets, chains, elements, rules). Brings `known` up to date with what
+// the batch will have done. kInvalid: an element of a set that nobody knows.
 Result<void> Encode(std::span<const state::Step> steps, NftKnown& known, NftBatch& batch);
 
 }  // namespace egressd::kernel

@@ -33,7 +33,8 @@ std::optional<NftHook::Type> TypeOf(const std::string& name) {
 }
 
 // NF_INET_… are our own numbers; ARP has others (linux/netfilter_arp.h).
-constexpr std::pair<NftHook::Point, std::uint32_t> kArpPoints[] = {{NftHook::Point::kInput, NF_ARP_IN}, {NftHook::Point::kOutput, NF_ARP_OUT}};
+constexpr std::pair<NftHook::Point, std::uint32_t> kArpPoints[] = {{NftHook::Point::kInput, NF_ARP_IN},
+                                                                   {NftHook::Point::kOutput, NF_ARP_OUT}};
 
 std::uint32_t NumberOf(NftHook::Point point, state::NftFamily family) {
   if (family != state::NftFamily::kArp) return static_cast<std::uint32_t>(point);

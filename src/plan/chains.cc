@@ -178,7 +178,9 @@ void PutForwardAndInput(const Facts& facts, state::State& state) {
                {Words().From(device).To(device).Drop(counter::kHairpin),
                 Words().From(device).PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()});
   Rules input, to_egress;
-  for (const Family family : kBoth) input.push_back(Words().DestinationIn(family, PerFamily(stem::kEgress, family)).Goto(chain::kToEgress));
+  for (const Family family : kBoth) {
+    input.push_back(Words().DestinationIn(family, PerFamily(stem::kEgress, family)).Goto(chain::kToEgress));
+  }
   // Out of the tunnel comes what this node asked for, and echo requests. A reset for anything else would go to the outside, with the tunnel
   // address as its source.
   for (const Family family : kBoth) {
@@ -211,7 +213,11 @@ void PutForwardAndInput(const Facts& facts, state::State& state) {
 void PutNeighbours(state::State& state) {
   const std::string egress6 = PerFamily(stem::kEgress, Family::kIpv6), answers6 = PerFamily(stem::kAnswers, Family::kIpv6);
   PutBaseChain(state, chain::kNeighbours, {.point = NftHook::Point::kOutput, .priority = kBeforeFilter},
-               {Words().Icmpv6(kNeighbourAdvertisement).NeighbourTargetIn(egress6).NeighbourTargetNotIn(answers6).Drop(counter::kNotAnswered),
+               {Words()
+                    .Icmpv6(kNeighbourAdvertisement)
+                    .NeighbourTargetIn(egress6)
+                    .NeighbourTargetNotIn(answers6)
+                    .Drop(counter::kNotAnswered),
                 Words()
                     .Icmpv6(kNeighbourSolicitation)
                     .SourceIn(Family::kIpv6, egress6)

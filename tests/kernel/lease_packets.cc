@@ -107,7 +107,8 @@ Octets EchoRequest(const Mac& to, const IpAddress& target) {
 }
 
 bool Carries(const Octets& frame, std::size_t offset, std::span<const std::uint8_t> bytes) {
-  return frame.size() >= offset + bytes.size() && std::equal(bytes.begin(), bytes.end(), frame.begin() + static_cast<std::ptrdiff_t>(offset));
+  if (frame.size() < offset + bytes.size()) return false;
+  return std::equal(bytes.begin(), bytes.end(), frame.begin() + static_cast<std::ptrdiff_t>(offset));
 }
 bool IsArp(const Octets& frame, std::uint8_t operation, const IpAddress& sender) {
   return Carries(frame, 12, Octets{8, 6, 0, 1, 8, 0, 6, 4, 0, operation}) && Carries(frame, 28, sender.bytes());
@@ -244,7 +245,8 @@ class Gateway {
 
   // A packet to somebody on the uplink's own network whom nobody has asked for yet: in whose name the host asks, as ARP has it.
   std::string WhoAsksFor(const std::string& destination) {
-    inside_->Send(PacketOf({.source = Ip("10.0.0.9"), .destination = Ip(destination), .protocol = IPPROTO_UDP, .port = 53}, 5001), inside_mac_);
+    const policy::Flow flow{.source = Ip("10.0.0.9"), .destination = Ip(destination), .protocol = IPPROTO_UDP, .port = 53};
+    inside_->Send(PacketOf(flow, 5001), inside_mac_);
     std::string sender;
     outside_->Until([&](const Octets& frame) {
       if (!Carries(frame, 12, Octets{8, 6}) || !Carries(frame, 38, Ip(destination).bytes())) return false;
@@ -330,7 +332,8 @@ TEST_CASE("packets leave, established connections too, and answers are given as 
   }
   REQUIRE(in_time);
   std::this_thread::sleep_for(kLease + kTick);
-  const auto dropped_before = gateway.kernel().CounterPackets("lease_over"), silent_before = gateway.kernel().CounterPackets("not_answered");
+  const auto dropped_before = gateway.kernel().CounterPackets("lease_over");
+  const auto silent_before = gateway.kernel().CounterPackets("not_answered");
   CHECK(gateway.Works() == kNothing);
   CHECK(gateway.kernel().CounterPackets("lease_over") == dropped_before + 3);  // out4, out6 and the echo request
   CHECK(gateway.kernel().CounterPackets("not_answered") == silent_before + 2);

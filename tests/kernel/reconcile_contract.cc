@@ -323,8 +323,8 @@ TEST_CASE_TEMPLATE("giving a lease up needs no wake, not even when it has run ou
   Reach(subject, FullState());
 }
 
-TEST_CASE_TEMPLATE("what is refused gives no lease, and one that had to be given up for it does not come back by itself", Subject, RealSubject,
-                   FakeSubject) {
+TEST_CASE_TEMPLATE("what is refused gives no lease, and one that was given up for it does not come back by itself", Subject,
+                   RealSubject, FakeSubject) {
   Subject subject;
   State before = FullState();
   std::erase_if(before.egress_addresses, [](const auto& entry) { return entry.first.address.family() == Family::kIpv6; });

@@ -53,8 +53,9 @@ inline void PutNftables(state::State& state) {
     Put(state.elements, Answers(family, "203.0.113.10", {}));
   }
   const NftRule silence = Seal({.text = "arp saddr ip != @answers counter name not_answered drop",
-                                .expressions = {NftPayload{.offset_bytes = 14, .length_bytes = 4}, NftLookup{.set = "answers", .negate = true},
-                                                NftCount{"not_answered"}, NftVerdict{.code = NftVerdict::Code::kDrop}}});
+                                .expressions = {NftPayload{.offset_bytes = 14, .length_bytes = 4},
+                                                NftLookup{.set = "answers", .negate = true}, NftCount{"not_answered"},
+                                                NftVerdict{.code = NftVerdict::Code::kDrop}}});
   const NftHook output{.point = NftHook::Point::kOutput, .priority = -10}, input{.point = NftHook::Point::kInput};
   Put(state.chains, NftChain{.key = {arp, "neighbours"}, .hook = output, .rules = {silence}});
   Put(state.chains, NftChain{.key = {arp, "input"}, .hook = input, .rules = {}});
