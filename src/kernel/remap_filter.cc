@@ -14,7 +14,7 @@
 namespace egressd::kernel {
 namespace {
 
-constexpr std::uint32_t kFirstAttribute = sizeof(nlmsghdr) + sizeof(nfgenmsg);  // both are multiples of NLMSG_ALIGNTO
+constexpr std::uint32_t kFirstAttribute = sizeof(nlmsghdr) + sizeof(nfgenmsg);  // 20: nothing to align
 constexpr std::uint32_t kValue = sizeof(nlattr);  // behind the start of an attribute
 constexpr std::uint32_t kAcceptBytes = 0xffffffff, kRefuse = 0;
 // Scratch memory of the filter.
