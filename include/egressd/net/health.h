@@ -10,8 +10,8 @@
 //    process looks at it.
 // 4. A gateway is healthy until one of its checks has failed `fail` times in a row, and from the first success on of every one that has.
 // 5. Checks leave through the gateway's uplink if one is given, except those of addresses of the loopback device.
-// Called by the daemon's loop: Watch at every change of the policy or the uplinks; OnReady when fd() is readable; OnTimer at NextTimer(); Take
-// after each of them.
+// Called by the daemon's loop: Watch at every change of the policy or the uplinks; OnReady when fd() is readable; OnTimer at NextTimer();
+// Take after each of them.
 #pragma once
 
 #include <cstddef>

@@ -28,8 +28,8 @@ struct Candidate {
   auto operator<=>(const Candidate&) const = default;
 };
 
-// `holders` tells the living holder of those that have one (a holder that is not a candidate loses its IP); whatever else it tells counts as
-// load. Result: one entry for each address; "" when no candidate has room.
+// `holders` tells the living holder of those that have one (a holder that is not a candidate loses its IP); whatever else it tells counts
+// as load. Result: one entry for each address; "" when no candidate has room.
 std::map<IpAddress, std::string> Place(const std::vector<IpAddress>& addresses, const std::vector<Candidate>& candidates,
                                        const std::map<IpAddress, std::string>& holders);
 
