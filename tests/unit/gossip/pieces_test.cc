@@ -128,7 +128,7 @@ TEST_CASE("a seal opens with any key of the ring and tells why it does not open"
   Seal new_node({KeyOf(2), KeyOf(1)}, "prod", "b", 1, 1);
   const Bytes plain = BytesOf("hello");
   const Bytes sealed = old_node.Close(plain);
-  CHECK(new_node.Open(sealed) == plain);
+  CHECK(new_node.Open(sealed)->plain == plain);
   CHECK(old_node.Open(new_node.Close(plain)).error() == Rejection::kWrongKey);
   CHECK(Seal({KeyOf(1)}, "test", "c", 1, 1).Open(sealed).error() == Rejection::kWrongCluster);
   CHECK(old_node.Open(BytesOf("EGRD")).error() == Rejection::kMalformed);
