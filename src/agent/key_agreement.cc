@@ -66,7 +66,7 @@ KeyAgreement::Peer& KeyAgreement::PeerOf(const gossip::Received& received) {
 }
 
 void KeyAgreement::Heard(Time now, const Endpoint& from, const gossip::Received& received) {
-  if (contacts_.contains(from)) met_.insert(from);
+  if (contacts_.contains(from)) met_[from] = received.sender;
   if (received.sender == name_) return;
   if (peers_.size() >= kPeerLimit && !peers_.contains(received.sender)) return;
   Peer& peer = PeerOf(received);

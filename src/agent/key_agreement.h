@@ -9,14 +9,14 @@
 //   order:  ask every living node ──all answered──> [remove: wait, ask again] ──no objection──> new ring here ──> tell every living node
 //                    └── somebody is dead, silent or objects: nothing changes ──┘           each acknowledges; told until it does
 //
-// 1. One order at a time in the whole cluster: asking for a change takes a lock on every node, for LockTime, longer than an order may take to
-//    come to its new ring. An order that stood still for longer (this process was paused) gives up.
+// 1. One order at a time in the whole cluster: asking for a change takes a lock on every node, for LockTime, longer than an order may
+//    take to come to its new ring. An order that stood still for longer (this process was paused) gives up.
 // 2. The larger version wins on every node. Whoever hears of a lower one tells the ring; whoever hears of a higher one asks for it.
 // 3. Before a key goes, what was sealed with it must have arrived: kInFlight passes between two rounds in which nobody seals with it.
-// 4. Somebody who seals with another key of the ring may be a node that was away and does not have the first one. It is answered with the key that
-//    it uses until it is known to have the first one, and is asked until then; that key counts as one that this node seals with.
+// 4. Somebody who seals with another key of the ring may be a node that was away and does not have the first one. It is answered with the
+//    key that it uses until it is known to have the first one, and is asked until then; that key counts as one that this node seals with.
 // 5. A starting node waits with its first record until it has compared rings with one living node (caught_up).
-// 6. `force` leaves out dead nodes and contacts never met. They may be cut off, until the operator gives them the key file.
+// 6. `force` leaves out dead nodes, and contacts where no member is. They may be cut off, until the operator gives them the key file.
 // Everything is bounded: peers, exceptions, waiting orders, the time of an order. Pure. Called by keys.cc.
 #pragma once
 
@@ -159,7 +159,8 @@ class KeyAgreement {
   std::string name_;
   gossip::Timing timing_;
   std::vector<gossip::Fingerprint> file_;
-  std::set<Endpoint> contacts_, met_;
+  std::set<Endpoint> contacts_;
+  std::map<Endpoint, std::string> met_;         // contacts that spoke, and who it was
   KeyRing ring_;
   RingVersion version_;                         // of ring_
   std::vector<gossip::Fingerprint> names_;      // of ring_

@@ -129,7 +129,10 @@ bool KeyAgreement::Answered(const std::string& name, const gossip::Member& membe
 
 std::set<Endpoint> KeyAgreement::Unmet(const Members& members, const Endpoint& self) const {
   std::set<Endpoint> unmet = contacts_;
-  for (const Endpoint& contact : met_) unmet.erase(contact);
+  // Who speaks without being a member is about to become one.
+  for (const auto& [contact, name] : met_) {
+    if (name == name_ || members.contains(name)) unmet.erase(contact);
+  }
   for (const auto& [name, member] : members) unmet.erase(member.record.gossip);
   unmet.erase(self);
   return unmet;
@@ -150,8 +153,8 @@ std::optional<Error> KeyAgreement::Missing(const Members& members, const Endpoin
   for (const Endpoint& contact : Unmet(members, self)) unmet.push_back(contact.ToString());
   if (!unmet.empty()) {
     return Error{ErrorKind::kUnavailable,
-                 std::format("nobody has answered at {}, where there should be a node, which would be cut off: nothing was changed (--force "
-                             "goes on without)",
+                 std::format("there should be a node at {}, which would be cut off, and is no member: nothing was changed (--force goes on "
+                             "without)",
                              Joined(unmet))};
   }
   return std::nullopt;
@@ -294,8 +297,9 @@ void KeyAgreement::Finish(const Members& members, const Endpoint& self, std::opt
   result.error = std::move(error);
   if (Changes(job_->order) && job_->round != 0) {
     if (lock_ && lock_->holder == name_) lock_.reset();
+    const KeyQuestion done{.round = round_, .purpose = KeyQuestion::Purpose::kDone, .version = version_};
     for (const auto& [name, member] : members) {
-      if (member.lives()) Send(member.record.gossip, KeyQuestion{.round = round_, .purpose = KeyQuestion::Purpose::kDone, .version = version_});
+      if (member.lives()) Send(member.record.gossip, done);
     }
   }
   results_.push_back(std::move(result));

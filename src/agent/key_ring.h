@@ -5,7 +5,8 @@
 //
 // 1. A ring has 1 to gossip::kKeyLimit keys, none twice.
 // 2. The functions below make the next ring of one, and change nothing else.
-// 3. At start the stored ring counts as long as the key file is the one beside which it was stored, or says the same; an edited key file wins.
+// 3. At start the stored ring counts as long as the key file is the one beside which it was stored, or says the same; an edited key file
+//    wins.
 // Called by key_agreement.cc.
 #pragma once
 

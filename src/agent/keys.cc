@@ -58,6 +58,8 @@ void Agent::Body::Settle(Time at, KeyAgreement& agreement, Output& output) {
   std::ranges::move(agreement.TakeResults(), std::back_inserter(output.key_results));
 }
 
+const RejectedDatagrams& Agent::rejected() const { return body_->rejected; }
+
 std::vector<gossip::Key> Agent::keys() const { return body_->keys ? body_->keys->ring().keys : std::vector<gossip::Key>{}; }
 
 }  // namespace egressd::agent

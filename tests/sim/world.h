@@ -72,8 +72,7 @@ class World {
   Weather weather;
   std::set<std::pair<std::string, std::string>> cuts;           // one-way: from, to
   std::function<void(const std::string& line)> log = [](const std::string&) {};
-  bool watch_keys = false;                                      // costs a status for each datagram
-  std::function<void(const std::string& from, const std::string& to)> on_wrong_key;
+  std::function<void(const std::string& from, const std::string& to)> on_wrong_key = [](const std::string&, const std::string&) {};
   std::vector<std::string> broken;                              // rules that were broken, with the time
 
   // A node with one uplink of 203.0.113.0/24 and the underlay address 10.0.0.<number>.
@@ -215,8 +214,7 @@ class World {
       return;
     }
     Feed(node, agent::Datagram{.from = source, .bytes = bytes});
-    if (!watch_keys) return;
-    const std::uint64_t wrong_keys = node.agent->status().rejected.wrong_key;
+    const std::uint64_t wrong_keys = node.agent->rejected().wrong_key;
     if (wrong_keys != std::exchange(node.wrong_keys, wrong_keys)) on_wrong_key(from, to);
   }
 

@@ -277,6 +277,7 @@ class Agent {
   const state::State& desired() const;
   std::uint64_t revision() const;
   Status status() const;
+  const RejectedDatagrams& rejected() const;
   // Text of the policy in force, "" without one.
   const std::string& policy_text() const;
   // The key ring in force, the first one seals; empty in a cluster of one.

@@ -27,7 +27,7 @@ struct KeyOrder {
   Action action = Action::kList;
   std::vector<gossip::Key> keys;               // to install
   std::vector<gossip::Fingerprint> named;      // to use (one), to remove
-  bool force = false;                          // go on without nodes that are dead or that nobody has ever met
+  bool force = false;                          // go on without dead nodes and without what is in `unmet`
 };
 
 // What a node has of the ring.
@@ -46,7 +46,7 @@ struct KeyResult {
   std::uint64_t ring_number = 0;               // 0 = it is the ring of the key file
   std::vector<gossip::Fingerprint> ring;       // in force here, the first one seals
   std::vector<KeyNode> nodes;                  // in order of name, this one included
-  std::vector<Endpoint> unmet;                 // join addresses and former peers at which nobody is known
+  std::vector<Endpoint> unmet;                 // join addresses and former peers where no member is
 };
 
 }  // namespace egressd::agent
