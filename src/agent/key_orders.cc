@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kWaitingOrders = 16;
 // No datagram is longer on its way, nor waits longer in a socket, than this.
-constexpr Duration kInFlight{0};
+constexpr Duration kInFlight{2'000'000};
 
 NodeState StateOf(gossip::Verdict verdict) {
   switch (verdict) {
