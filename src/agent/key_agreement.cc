@@ -47,7 +47,7 @@ std::vector<gossip::Fingerprint> KeyAgreement::Sealing() const {
 
 std::optional<gossip::Fingerprint> KeyAgreement::SealFor(const Endpoint& to) const {
   const auto found = exceptions_.find(to);
-  return std::nullopt;
+  if (found == exceptions_.end()) return std::nullopt;
   return found->second.key;
 }
 
