@@ -5,6 +5,7 @@
 //   desired.cc  from view and policy to plan::Inputs and State
 //   detection.cc  who lives, as this node's own failure detector sees it
 //   leases.cc, handover.cc, connections.cc, conflicts.cc, orders.cc   holding egress IPs
+//   keys.cc     the key ring
 //   status.cc, health.cc, stay.cc   questions
 #pragma once
 
@@ -24,6 +25,7 @@
 #include "agent/handover.h"
 #include "agent/holding.h"
 #include "agent/identity.h"
+#include "agent/key_agreement.h"
 #include "agent/letter.h"
 #include "agent/slots.h"
 #include "agent/stored.h"
@@ -67,6 +69,9 @@ struct Probing {
   int sent = 0;
   bool told = false;                                     // nobody answered in time
 };
+
+// Where other nodes should be: join addresses and former peers; nowhere in a cluster of one.
+std::set<Endpoint> ContactsOf(const Settings& settings, const std::set<Endpoint>& former_peers);
 
 struct Agent::Body {
   Body(Settings the_settings, PolicyParser the_parser, Stored stored, Time now);
@@ -174,6 +179,13 @@ struct Agent::Body {
   std::vector<NodeView> View(const gossip::Record& own) const;
   bool replicates() const { return settings.config.replicate_policy && channel.has_value(); }
 
+  // ---- keys.cc
+  void Take(Time now, const KeyOrder& input, Output& output);
+  void OpenChannel(const Stored& stored);
+  void Settle(Time now, KeyAgreement& agreement, Output& output);
+  // A datagram that was opened. True: it was a letter about keys, and is done with.
+  bool TakeKeyLetter(Time now, const Endpoint& from, const gossip::Received& received);
+
   // ---- apply.cc
   struct Prepared {
     std::vector<policy::Finding> findings;
@@ -219,7 +231,8 @@ struct Agent::Body {
   Settings settings;
   PolicyParser parse;
   gossip::Timing timing;
-  std::optional<gossip::Channel> channel;                // unset: a cluster of one
+  std::optional<KeyAgreement> keys;                      // unset: a cluster of one
+  std::optional<gossip::Channel> channel;                // the same
   gossip::Membership membership;
   gossip::Replication replication;
   std::uint64_t sealed_incarnation = 0;

@@ -157,6 +157,10 @@ Status Agent::status() const {
   status.egress_ips = body.EgressIpStatuses();
   status.policies = body.PolicyStatuses();
   status.rejected = body.rejected;
+  if (body.keys) {
+    status.keys = FingerprintsOf(body.keys->ring().keys);
+    status.key_ring = body.keys->ring().number;
+  }
   status.health = body.HealthFindings(status);
   return status;
 }

@@ -42,7 +42,11 @@ std::span<const Verb> Verbs() {
        Drain},
       {"undrain", "have a drained node take egress IPs again", {{"node", "the node [this one]", false}}, {}, Undrain},
       {"move", "hand an egress IP over to another node", {{"ip", "the egress IP"}, {"node", "who shall hold it"}}, {kWait}, Move},
-      {"keys", "the gossip key: keys generate", {{"action", "generate"}}, {}, Keys},
+      {"keys",
+       "the gossip keys of the whole cluster",
+       {{"action", "generate, list, install, use, remove, rotate, export"}, {"object", "install: key file or -; use, remove: fingerprint", false}},
+       {{"--force", nullptr, "use, remove, rotate: go on without dead nodes"}},
+       Keys},
       {"reload", "have the daemon read its files again", {}, {}, Reload},
       {"version", "versions of this program and of the daemon", {}, {}, Version},
   };

@@ -37,12 +37,12 @@ void Answer(std::map<std::uint64_t, std::function<void(const Result&)>>& waiting
 }  // namespace
 
 Core::Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const policy::NodeConfig& config,
-           std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal)
+           std::optional<net::UdpSocket> socket, Files files, Journal& journal)
     : agent_(std::move(agent)),
       kernel_(std::move(kernel)),
       uplinks_(std::move(uplinks)),
       socket_(std::move(socket)),
-      state_file_(std::move(state_file)),
+      files_(std::move(files)),
       journal_(&journal),
       translations_(config.tunnel, journal),
       checks_(config.node) {
@@ -63,14 +63,15 @@ void Core::Move(const IpAddress& address, std::string node, Ordered done) {
   Feed(agent::Move{.request = request, .address = address, .node = std::move(node)});
 }
 
+void Core::Order(agent::KeyOrder order, KeysDone done) {
+  order.request = next_request_++;
+  key_requests_.emplace(order.request, std::move(done));
+  Feed(order);
+}
+
 void Core::Carry(agent::Output output) {
   agent_wakes_ = output.wake_at;
-  if (output.store) {
-    // Unwritten, the generation is fetched from the others again after a restart, or lost with a cluster of one: worth a complaint, not a
-    // halt.
-    if (auto written = control::WriteFile(state_file_, *output.store, 0600); !written)
-      Complain("generation not stored: " + written.error().message);
-  }
+  Store(output);
   if (output.wake) {
     if (auto woken = kernel_.Wake(*output.wake); !woken) Complain("kernel: " + woken.error().message);
   }
@@ -88,6 +89,7 @@ void Core::Carry(agent::Output output) {
   if (output.recheck_connections) RecheckConnections();
   for (const agent::ApplyResult& result : output.results) Answer(requests_, result);
   for (const agent::OrderResult& result : output.orders) Answer(orders_, result);
+  for (const agent::KeyResult& result : output.key_results) Answer(key_requests_, result);
 }
 
 void Core::Send(const agent::Output& output) {
@@ -95,6 +97,21 @@ void Core::Send(const agent::Output& output) {
   if (!socket_) return;
   for (const agent::OutgoingDatagram& datagram : output.send) {
     if (auto sent = socket_->Send(datagram.to, datagram.bytes); !sent) Debug(sent.error().message);
+  }
+}
+
+void Core::Store(const agent::Output& output) {
+  if (output.store) {
+    // Unwritten, the generation is fetched from the others again after a restart, or lost with a cluster of one: worth a complaint, not a
+    // halt.
+    if (auto written = control::WriteFile(files_.generation, *output.store, 0600); !written)
+      Complain("generation not stored: " + written.error().message);
+  }
+  if (!output.store_keys) return;
+  keys_not_stored_.reset();
+  if (auto written = control::WriteFile(files_.keys, *output.store_keys, 0600); !written) {
+    Complain("key ring not stored: " + written.error().message);
+    keys_not_stored_ = std::move(written.error());
   }
 }
 

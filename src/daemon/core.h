@@ -34,15 +34,22 @@ class Core {
  public:
   using Done = std::function<void(const agent::ApplyResult&)>;
   using Ordered = std::function<void(const agent::OrderResult&)>;
+  using KeysDone = std::function<void(const agent::KeyResult&)>;
+  struct Files {
+    std::string generation;            // what the agent wants stored
+    std::string keys;                  // the key ring
+  };
 
   Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const policy::NodeConfig& config, std::optional<net::UdpSocket> socket,
-       std::string state_file, Journal& journal);
+       Files files, Journal& journal);
 
   void Feed(const agent::Input& input);
   // Asks the agent to apply; `done` is called when it has, or has refused.
   void Apply(std::string text, std::string actor, bool only_if_new, Done done);
   // Asks for an egress IP to be moved; `done` is called when the order is taken or refused.
   void Move(const IpAddress& address, std::string node, Ordered done);
+  // Hands on an order about the key ring; `done` is called with what came of it.
+  void Order(agent::KeyOrder order, KeysDone done);
   // Reads the host and tells the agent when it changed.
   void LookAtHost();
   // The kernel's notifications, the socket, the uplinks, the timer.
@@ -59,6 +66,8 @@ class Core {
   kernel::Kernel& kernel() { return kernel_; }
   const state::Host& host() const { return host_; }
   Datapath datapath() const;
+  // Why the key ring is not on disk, if it should be.
+  const std::optional<Error>& keys_not_stored() const { return keys_not_stored_; }
   bool has_committed() const { return has_committed_; }
   int uplinks_fd() const { return uplinks_.fd(); }
   int socket_fd() const { return socket_ ? socket_->fd() : -1; }
@@ -72,6 +81,7 @@ class Core {
   void Send(const agent::Output& output);
   void Renew(const std::set<IpAddress>& egress_ips);
   void FinishLeaving();
+  void Store(const agent::Output& output);
   void Commit(std::uint64_t revision);
   void Repair();
   void RecheckConnections();
@@ -80,7 +90,7 @@ class Core {
   kernel::Kernel kernel_;
   Uplinks uplinks_;
   std::optional<net::UdpSocket> socket_;
-  std::string state_file_;
+  Files files_;
   Journal* journal_;
   std::optional<Heartbeats> heartbeats_;  // unset in a cluster of one
   Translations translations_;
@@ -99,6 +109,8 @@ class Core {
   std::uint64_t next_request_ = 1;
   std::map<std::uint64_t, Done> requests_;
   std::map<std::uint64_t, Ordered> orders_;
+  std::map<std::uint64_t, KeysDone> key_requests_;
+  std::optional<Error> keys_not_stored_;
 };
 
 }  // namespace egressd::daemon

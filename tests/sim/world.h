@@ -48,7 +48,7 @@ class World {
     state::Host host;
     std::vector<gossip::Key> keys;
     std::unique_ptr<agent::Agent> agent;     // none: the daemon is dead
-    std::string disk;
+    std::string disk, key_disk;
     std::uint64_t incarnation = 0;
     test::FakeKernel kernel;                 // stays when the daemon dies
     bool kernel_refuses = false;
@@ -60,6 +60,8 @@ class World {
     Time wake_at = kNever;
     bool committed = false;                  // since the last start
     std::vector<agent::ApplyResult> results;
+    std::vector<agent::KeyResult> key_results;
+    std::uint64_t wrong_keys = 0;            // datagrams sealed with an unknown key, since the last start
     std::vector<agent::Announcement> announced;
     std::size_t rechecks = 0;
     std::set<IpAddress> Held() const {
@@ -79,6 +81,7 @@ class World {
   // Every time a kernel has taken or prolonged leases: the node, and the egress IPs that it answers for.
   std::function<void(const Node& node)> after_commit = [](const Node&) {};
   std::function<void(const std::string& line)> log = [](const std::string&) {};
+  std::function<void(const std::string& from, const std::string& to)> on_wrong_key = [](const std::string&, const std::string&) {};
   std::vector<std::string> broken;                              // rules that were broken, with the time
 
   // A node with one uplink of 203.0.113.0/24 and the underlay address 10.0.0.<number>.
@@ -110,12 +113,14 @@ class World {
     if (node.agent) return;
     node.gone = false;
     node.committed = false;
+    node.wrong_keys = 0;
     node.incarnation = std::max(node.incarnation + 1, static_cast<std::uint64_t>(now_.time_since_epoch().count() / 1000));
     agent::Settings settings{.config = node.config,
                              .keys = node.keys,
                              .incarnation = node.incarnation,
                              .seed = random_.Next(),
                              .stored = node.disk,
+                             .stored_keys = node.key_disk,
                              .slots = {}};
     node.agent = std::make_unique<agent::Agent>(std::move(settings), Parser(), Clock(node));
     node.paused_until = {};
@@ -232,6 +237,8 @@ class World {
       return;
     }
     Feed(node, agent::Datagram{.from = source, .bytes = bytes});
+    const std::uint64_t wrong_keys = node.agent->rejected().wrong_key;
+    if (wrong_keys != std::exchange(node.wrong_keys, wrong_keys)) on_wrong_key(from, to);
   }
 
   // Waits in a socket while the process stands still.
@@ -301,6 +308,8 @@ class World {
     node.identity = node.agent->tunnel_identity();
     if (output.wake_at <= Clock(node)) broken.push_back(std::format("{} wants to wake up in the past", node.name));
     if (output.store) node.disk = *output.store;
+    if (output.store_keys) node.key_disk = *output.store_keys;
+    for (const agent::KeyResult& result : output.key_results) node.key_results.push_back(result);
     for (const agent::Note& note : output.notes) Log(node.name, std::format("{}: {}", note.kind, note.text));
     for (const agent::ApplyResult& result : output.results) {
       node.results.push_back(result);

@@ -5,7 +5,7 @@
 //   for (;;) {
 //     Input input = <whatever came: a datagram, a timer, a host change, an operator's wish, the result of a commit>;
 //     Output output = agent.Step(now, input);
-//     if (output.store) <write it to disk>;                       // before anything is sent
+//     if (output.store) <write it to disk>;                       // before anything is sent; store_keys, too
 //     for (auto& datagram : output.send) <send>;
 //     if (output.commit) agent.Step(now, Committed{*output.commit, <kernel.Reconcile(agent.desired())>});
 //     for (auto& announcement : output.announce) <gratuitous ARP or unsolicited neighbour advertisement>;
@@ -33,6 +33,7 @@
 #include <variant>
 #include <vector>
 
+#include "egressd/agent/keys.h"
 #include "egressd/base/address.h"
 #include "egressd/base/error.h"
 #include "egressd/base/time.h"
@@ -58,6 +59,7 @@ struct Settings {
   std::uint64_t incarnation = 0;     // grows with every start of this node (wall clock in ms); orders its records
   std::uint64_t seed = 0;            // for jitter and choices that need no secrecy
   std::string stored;                // what `Output::store` last held, "" = nothing yet
+  std::string stored_keys;           // what `Output::store_keys` last held, "" = nothing yet
   // Next-hop slots as found in the kernel at start: tunnel address of the gateway → slot. Keeps tables stable over restarts.
   std::map<IpAddress, Slot> slots;
 };
@@ -131,7 +133,7 @@ struct Move {                                  // to be carried out by the holde
   std::string node;
 };
 using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ApplyPolicy, Committed, HandOver, Leave, Renewed, BfdPacket, EchoReply,
-                           Collected, Remapped, ForeignAnnouncement, HealthVerdict, Drain, Move>;
+                           Collected, Remapped, ForeignAnnouncement, HealthVerdict, Drain, Move, KeyOrder>;
 
 // ---- outputs ----
 struct OutgoingDatagram {
@@ -190,6 +192,7 @@ struct AddressProbe {
 };
 struct Output {
   std::optional<std::string> store;
+  std::optional<std::string> store_keys;       // secret; on disk before anything is sent
   // Before anything is sent or committed: for so long the kernel accepts leases (kernel::Kernel::Wake). If this process is stopped for longer
   // between here and the commit, the commit is refused.
   std::optional<Duration> wake;
@@ -208,6 +211,7 @@ struct Output {
   std::vector<Note> notes;
   std::vector<ApplyResult> results;
   std::vector<OrderResult> orders;
+  std::vector<KeyResult> key_results;
   Time wake_at = kNever;
 };
 
@@ -267,6 +271,8 @@ struct Status {
   std::vector<PolicyStatus> policies;          // in deciding order, disabled ones last
   std::vector<Health> health;
   RejectedDatagrams rejected;
+  std::vector<gossip::Fingerprint> keys;       // of the ring in force; the first one seals
+  std::uint64_t key_ring = 0;                  // its number; 0 = it is that of the key file
 };
 
 class Agent {
@@ -286,8 +292,11 @@ class Agent {
   bool may_wake() const;
   plan::TunnelIdentity tunnel_identity() const;
   Status status() const;
+  const RejectedDatagrams& rejected() const;
   // Text of the policy in force, "" without one.
   const std::string& policy_text() const;
+  // The key ring in force, the first one seals; empty in a cluster of one.
+  std::vector<gossip::Key> keys() const;
   // Known workloads and which policy governs each, for `get workloads`.
   const policy::Selection* selection() const;
   plan::Explanation Explain(const policy::Flow& flow) const;
