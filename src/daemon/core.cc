@@ -44,7 +44,7 @@ Core::Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const pol
       socket_(std::move(socket)),
       files_(std::move(files)),
       journal_(&journal),
-      translations_(config.tunnel, journal),
+      translations_(config.tunnel),
       checks_(config.node) {
   if (socket_) heartbeats_.emplace(config.tunnel.device);
 }

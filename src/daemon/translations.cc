@@ -11,8 +11,7 @@ constexpr kernel::MarkMatch kDecided{.value = plan::kDecided, .mask = plan::kDec
 
 }  // namespace
 
-Translations::Translations(const policy::NodeConfig::Tunnel& tunnel, Journal& journal)
-    : networks_{tunnel.ipv4, tunnel.ipv6}, journal_(&journal) {
+Translations::Translations(const policy::NodeConfig::Tunnel& tunnel) : networks_{tunnel.ipv4, tunnel.ipv6} {
   auto listener = kernel::RemapListener::Open(networks_, kDecided);
   if (!listener) {
     Warn("changed ports are not told to source nodes: " + listener.error().message);

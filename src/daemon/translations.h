@@ -5,7 +5,6 @@
 #include <optional>
 #include <vector>
 
-#include "daemon/journal.h"
 #include "egressd/agent/agent.h"
 #include "egressd/kernel/translations.h"
 
@@ -13,7 +12,7 @@ namespace egressd::daemon {
 
 class Translations {
  public:
-  Translations(const policy::NodeConfig::Tunnel& tunnel, Journal& journal);
+  explicit Translations(const policy::NodeConfig::Tunnel& tunnel);
 
   // -1: this kernel tells nobody about connections.
   int fd() const { return listener_ ? listener_->fd() : -1; }
@@ -26,7 +25,6 @@ class Translations {
 
  private:
   std::vector<Prefix> networks_;
-  Journal* journal_;
   std::optional<kernel::RemapListener> listener_;
 };
 
