@@ -17,16 +17,6 @@ gossip::Timing TimingOf(policy::Profile profile) {
   return {};
 }
 
-LeaseTiming LeaseTimingOf(policy::Profile profile) {
-  const LeaseTiming lan;
-  switch (profile) {
-    case policy::Profile::kFast: return {.round = lan.round / 4, .awake = lan.awake / 4, .lease = lan.lease / 4};
-    case policy::Profile::kWan: return {.round = lan.round * 4, .awake = lan.awake * 4, .lease = lan.lease * 4};
-    case policy::Profile::kLan: break;
-  }
-  return lan;
-}
-
 Settings WithIncarnationAbove(Settings settings, std::uint64_t used) {
   if (settings.incarnation <= used && used != UINT64_MAX) settings.incarnation = used + 1;
   return settings;
@@ -34,7 +24,7 @@ Settings WithIncarnationAbove(Settings settings, std::uint64_t used) {
 
 }  // namespace
 
-Agent::Body::Body(Settings the_settings, PolicyParser the_parser, Stored stored, Time start)
+Knowledge::Knowledge(Settings the_settings, PolicyParser the_parser, const Stored& stored, Time start)
     : settings(WithIncarnationAbove(std::move(the_settings), stored.incarnation)),
       parse(std::move(the_parser)),
       timing(TimingOf(settings.config.cluster.profile)),
@@ -44,11 +34,12 @@ Agent::Body::Body(Settings the_settings, PolicyParser the_parser, Stored stored,
       tunnel_number(stored.tunnel_number),
       now(start),
       watch(settings.seed),
-      lease_timing(LeaseTimingOf(settings.config.cluster.profile)),
-      voter(start, lease_timing),
-      asker(lease_timing, settings.incarnation << 16U),
       drained(stored.drained),
-      slots(settings.slots) {
+      leases(start, settings.config.cluster.profile, settings.incarnation),
+      slots(settings.slots) {}
+
+Agent::Body::Body(Settings the_settings, PolicyParser the_parser, const Stored& stored, Time start)
+    : Knowledge(std::move(the_settings), std::move(the_parser), stored, start) {
   if (!settings.keys.empty()) OpenChannel(stored);
   inputs.config = &settings.config;
   inputs.host = &host;
@@ -60,9 +51,9 @@ Agent::Body::Body(Settings the_settings, PolicyParser the_parser, Stored stored,
 }
 
 Agent::Agent(Settings settings, PolicyParser parse, Time now) {
-  Stored stored = DecodeStored(settings.stored).value_or(Stored{});
+  const Stored stored = DecodeStored(settings.stored).value_or(Stored{});
   settings.stored.clear();
-  body_ = std::make_unique<Body>(std::move(settings), std::move(parse), std::move(stored), now);
+  body_ = std::make_unique<Body>(std::move(settings), std::move(parse), stored, now);
 }
 Agent::~Agent() = default;
 Agent::Agent(Agent&&) noexcept = default;
@@ -129,7 +120,8 @@ void Agent::Body::Settle(Time at, Output& output) {
   }
   const auto over = [&](const auto& entry) { return entry.second <= at; };
   if (std::erase_if(refused, [&](const auto& entry) { return entry.second.until <= at; }) > 0) view_changed = true;
-  if (std::erase_if(leaving_until, over) + std::erase_if(not_offered, over) > 0) view_changed = true;
+  if (std::erase_if(handover.leaving_until, over) + std::erase_if(handover.not_offered, over) + std::erase_if(handover.former, over) > 0)
+    view_changed = true;
   if (HandoverTimer() <= at || DetectionTimer() <= at) view_changed = true;
   if (drain_ends <= at) SetDrained(at, {.on = false}, output);
   AdvanceProbes(at, output);
@@ -206,7 +198,7 @@ Time Agent::Body::NextTimer(Time at) const {
   return next == kNever ? kNever : std::max(next, at + Duration{200});
 }
 
-bool Agent::hands_over() const { return !body_->offerings.empty() || !body_->leaving_until.empty(); }
+bool Agent::hands_over() const { return !body_->handover.offerings.empty() || !body_->handover.leaving_until.empty(); }
 bool Agent::may_wake() const {
   const auto& holds = body_->inputs.holds;
   return std::ranges::any_of(holds, [](const auto& entry) { return entry.second.lease.has_value(); }) &&
@@ -225,7 +217,7 @@ plan::Explanation Agent::Explain(const policy::Flow& flow) const {
 ApplyResult Agent::Preview(const std::string& text) const {
   ApplyResult result;
   result.generation = body_->in_force->generation.number;
-  Body::Prepared prepared = body_->Prepare(text);
+  Prepared prepared = body_->Prepare(text);
   result.findings = std::move(prepared.findings);
   if (prepared.compiled) body_->CompareWithCurrent(*prepared.compiled, result);
   return result;

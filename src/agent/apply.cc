@@ -63,7 +63,7 @@ policy::Surroundings Agent::Body::KnownSurroundings() const {
   return surroundings;
 }
 
-Agent::Body::Prepared Agent::Body::Prepare(const std::string& text) const {
+Prepared Agent::Body::Prepare(const std::string& text) const {
   Prepared prepared;
   auto set = parse(text);
   if (!set) {
@@ -206,8 +206,8 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
   if (input.error && input.error->kind == ErrorKind::kExpired) {
     // This process stood still between the decision and the commit, or a strict lease waits for its round: decide again.
     view_changed = true;
-    commit_waits = std::ranges::any_of(inputs.holds, [&](const auto& entry) { return IsStrict(entry.first); });
-    commit_needed = commit_needed || !commit_waits;
+    leases.commit_waits = std::ranges::any_of(inputs.holds, [&](const auto& entry) { return IsStrict(entry.first); });
+    commit_needed = commit_needed || !leases.commit_waits;
     return;
   }
   if (input.error) {

@@ -1,4 +1,4 @@
-// The state of an Agent. Its functions are spread over the files by noun:
+// What an Agent does with what it knows (knowledge.h). The functions are spread over the files by noun:
 //   agent.cc    Step: one input after the other, then what follows from all of them
 //   cluster.cc  gossip in and out, synchronisation, this node's own record
 //   apply.cc    policy sets: applied here, arrived from others, confirmed or refused by the kernel
@@ -10,7 +10,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,62 +18,17 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/announcer.h"
-#include "agent/connections.h"
-#include "agent/generation.h"
-#include "agent/handover.h"
 #include "agent/holding.h"
 #include "agent/identity.h"
-#include "agent/key_agreement.h"
+#include "agent/knowledge.h"
 #include "agent/letter.h"
-#include "agent/slots.h"
-#include "agent/stored.h"
-#include "agent/votes.h"
-#include "agent/watch.h"
 #include "egressd/agent/agent.h"
-#include "egressd/gossip/channel.h"
-#include "egressd/gossip/membership.h"
-#include "egressd/gossip/replication.h"
 #include "egressd/policy/validate.h"
 
 namespace egressd::agent {
 
-// A policy, compiled. Lives on the heap, so that plan::Inputs may point into it.
-struct Compiled {
-  PolicyGeneration generation;
-  std::unique_ptr<policy::Selection> selection;          // nullptr = no policy
-  std::map<IpAddress, std::string> gateway_of;           // every egress IP that is bound → its gateway
-};
-
-// An apply that the kernel has not confirmed yet.
-struct Pending {
-  std::uint64_t request = 0;
-  std::uint64_t revision = 0;                            // of the first commit that carries it; 0 = none was needed
-  ApplyResult result;
-  std::unique_ptr<Compiled> compiled;
-  std::map<IpAddress, std::uint64_t> former_claims = {};  // come back if the kernel refuses
-  std::vector<Note> notes = {};                          // told when the kernel has it
-};
-
-// An egress IP that this node cannot have for a while: the kernel did not take it, or somebody else on the uplink has it.
-struct Refused {
-  Time until;
-  std::string reason;                                    // the kernel's words, or who has it
-};
-
-// Asking the uplink whether an address is free (conflicts.cc).
-struct Probing {
-  Time begun{};
-  Time next{};
-  int sent = 0;
-  bool told = false;                                     // nobody answered in time
-};
-
-// Where other nodes should be: join addresses and former peers; nowhere in a cluster of one.
-std::set<Endpoint> ContactsOf(const Settings& settings, const std::set<Endpoint>& former_peers);
-
-struct Agent::Body {
-  Body(Settings the_settings, PolicyParser the_parser, Stored stored, Time now);
+struct Agent::Body : Knowledge {
+  Body(Settings the_settings, PolicyParser the_parser, const Stored& stored, Time now);
 
   // ---- agent.cc
   void Take(Time now, const HostChanged& input, Output& output);
@@ -97,11 +51,6 @@ struct Agent::Body {
   Time DetectionTimer() const;
 
   // ---- leases.cc
-  struct Electorate {
-    std::size_t size = 1;
-    std::uint64_t digest = 0;
-    std::vector<Endpoint> unknown;                       // join addresses where nobody is known
-  };
   void Take(Time now, const Renewed& input, Output& output);
   void Receive(Time now, const Endpoint& from, const std::string& sender, const LeaseRequest& request);
   void Receive(Time now, const std::string& sender, const LeaseGrant& grant, Output& output);
@@ -187,10 +136,6 @@ struct Agent::Body {
   bool TakeKeyLetter(Time now, const Endpoint& from, const gossip::Received& received);
 
   // ---- apply.cc
-  struct Prepared {
-    std::vector<policy::Finding> findings;
-    std::unique_ptr<Compiled> compiled;                  // nullptr = errors
-  };
   void Take(Time now, const ApplyPolicy& input, Output& output);
   void Take(Time now, const Committed& input, Output& output);
   Prepared Prepare(const std::string& text) const;
@@ -227,105 +172,6 @@ struct Agent::Body {
   std::vector<EgressIpStatus> EgressIpStatuses() const;
   std::vector<PolicyStatus> PolicyStatuses() const;
   std::vector<Health> HealthFindings(const Status& status) const;
-
-  Settings settings;
-  PolicyParser parse;
-  gossip::Timing timing;
-  std::optional<KeyAgreement> keys;                      // unset: a cluster of one
-  std::optional<gossip::Channel> channel;                // the same
-  gossip::Membership membership;
-  gossip::Replication replication;
-  std::uint64_t sealed_incarnation = 0;
-  RejectedDatagrams rejected;
-
-  state::Host host;
-  bool host_known = false;
-  std::optional<IpAddress> underlay;
-  std::uint16_t tunnel_number = 0;
-  std::map<std::string, std::vector<policy::Workload>> workloads;
-
-  bool synced = false;
-  bool leaving = false;
-  Time now{};                                            // of the last Step, for questions
-  Time may_take_at = kNever;                             // kNever: now, when synced
-  std::deque<ApplyPolicy> waiting;                       // until synced
-
-  std::unique_ptr<Compiled> in_force = std::make_unique<Compiled>();
-  std::optional<Pending> pending;
-  std::string unusable_generation;                       // what was wrong with one that arrived
-
-  std::map<IpAddress, std::uint64_t> claims;             // own: address → term
-  std::map<IpAddress, std::uint64_t> wanted;             // strict: claimed as soon as a majority consents
-  Watch watch;
-
-  LeaseTiming lease_timing;
-  Voter voter;
-  Asker asker;
-  std::set<IpAddress> asked;                             // in this round
-  std::map<IpAddress, Time> consent;                     // strict: until when it may be held without a new grant
-  Time first_round_at = kNever, next_round = kNever, next_renewal = kNever;
-  Time lease_ends = kNever;                              // of the leases that this node prolongs alone
-  Time fenced_until = Time::min();                       // nothing is held before
-  bool round_used = false;                               // the kernel takes one batch of leases a round
-  bool commit_waits = false;                             // for a round
-
-  std::map<IpAddress, Offering> offerings;
-  std::map<IpAddress, Preparation> preparing;
-  std::map<IpAddress, Time> leaving_until;               // given away, still forwarded
-  std::map<IpAddress, Time> not_offered;                 // a handover failed: not again before
-  std::map<IpAddress, std::string> moves;                // ordered
-  std::set<IpAddress> announce_again;
-  bool drained = false, stopping = false;
-  Time drain_ends = kNever;
-  std::map<std::string, std::string> unhealthy;          // gateway → what failed
-
-  std::map<std::uint64_t, Collecting> collections;
-  std::map<std::uint64_t, Delivery> deliveries;
-  std::map<IpAddress, std::pair<std::string, std::string>> told_offers;   // address → from, to
-  std::map<EgressId, std::string> last_peers;            // where an id went, as long as it went to a peer
-  std::map<EgressId, Time> restoring;
-  std::map<std::string, Telling> tellings;               // by sender
-  std::uint64_t last_collection = 0, last_batch = 0;
-  Remaps remaps;
-
-  std::map<IpAddress, Probing> probings;
-  std::map<IpAddress, Time> held_since, defended;
-  std::map<IpAddress, std::uint64_t> seen_terms;
-  std::set<IpAddress> unconfirmed;                       // strict, held before this start: the kernel's lease of then still stands
-  Time judged = Time::min();                             // of the last UpdateHolding
-  std::vector<IpAddress> unable;
-  std::map<IpAddress, Refused> refused;
-  SlotTable slots;
-  std::map<std::string, std::string> node_carriers;      // policy with `egress_ip: node` → gateway node in use
-
-  plan::Inputs inputs;
-  state::State desired;
-  std::uint64_t revision = 0;
-  std::uint64_t committed_revision = 0;                  // last one that the kernel took
-  std::map<IpAddress, plan::Hold> committed_holds;       // in the kernel
-  std::vector<gossip::Outgoing> letters;                 // that wait for Flush
-  std::string kernel_error;
-  Time retry_at = kNever;
-  bool recheck = false;                                  // connections, after the next commit
-  Announcer announcer;
-
-  // For MayStay, which is asked for every tracked connection: InternalOf the inputs of this revision.
-  policy::InternalNetworks internal;
-  std::optional<std::uint64_t> internal_revision;
-
-  // What changed since the last Settle.
-  bool view_changed = false;                             // members, host, policy, own state
-  bool build_needed = false;                             // something that plan::Build reads and plan::Inputs does not show
-  bool commit_needed = false;                            // whatever Build says
-
-  struct Remembered {                                    // of the last Output::store
-    std::uint64_t incarnation = 0;
-    std::uint16_t tunnel_number = 0;
-    std::set<Endpoint> peers;
-    gossip::Version version;
-    bool drained = false;
-    bool operator==(const Remembered&) const = default;
-  } remembered;
 };
 
 }  // namespace egressd::agent

@@ -70,7 +70,7 @@ void Agent::Body::Receive(Time at, const Endpoint& from, const std::string& send
   } else if (const auto* taken = std::get_if<ConnectionsTaken>(&*decoded)) {
     Receive(sender, *taken);
   } else if (const auto* ports = std::get_if<RemappedPorts>(&*decoded)) {
-    for (const state::Translation& translation : ports->translations) remaps.Learn(translation);
+    for (const state::Translation& translation : ports->translations) carried.remaps.Learn(translation);
   } else if (std::holds_alternative<RemappedPortsWanted>(*decoded)) {
     output.collect_remapped = true;
   } else if (const auto* move = std::get_if<MoveOrder>(&*decoded)) {
@@ -111,12 +111,12 @@ void Agent::Body::TryToSync(Time at, Output& output) {
   if (former) {
     for (const gossip::Claim& claim : former->claims) {
       claims[claim.address] = claim.term;
-      if (IsStrict(claim.address)) unconfirmed.insert(claim.address);
+      if (IsStrict(claim.address)) leases.unconfirmed.insert(claim.address);
     }
     if (former->tunnel_number != 0) tunnel_number = former->tunnel_number;
   }
   // Whoever starts together with us is heard of within this; before that, nothing new is taken.
-  first_round_at = at + lease_timing.awake + lease_timing.lease;  // what an earlier start may still have in the kernel runs out
+  leases.first_round_at = at + leases.timing.awake + leases.timing.lease;  // what an earlier start may still have in the kernel runs out
   for (const auto& [name, member] : membership.members()) SendLetter(member.record.gossip, RemappedPortsWanted{});
   output.collect_remapped = true;
   may_take_at = membership.members().empty() && settings.config.cluster.join.empty() ? at : at + timing.probe_interval;
@@ -139,7 +139,8 @@ void Agent::Body::Flush(Output& output) {
     channel->Renew(sealed_incarnation);
   }
   for (const gossip::Outgoing& message : outgoing) {
-    for (gossip::Bytes& bytes : channel->Close(message.message, keys->SealFor(message.to))) output.send.push_back({.to = message.to, .bytes = std::move(bytes)});
+    for (gossip::Bytes& bytes : channel->Close(message.message, keys->SealFor(message.to)))
+      output.send.push_back({.to = message.to, .bytes = std::move(bytes)});
   }
 }
 
@@ -192,11 +193,11 @@ gossip::Record Agent::Body::OwnRecord() const {
   record.unable = unable;
   if (record.unable.size() > gossip::kClaimLimit) record.unable.resize(gossip::kClaimLimit);
   record.drained = drained || stopping;
-  for (const auto& [address, offering] : offerings) {
+  for (const auto& [address, offering] : handover.offerings) {
     if (!claims.contains(address) || record.offers.size() >= gossip::kClaimLimit) continue;
     record.offers.push_back({.address = address, .to = offering.to, .silent = offering.stage == Offering::Stage::kSilent});
   }
-  for (const auto& [address, preparation] : preparing) {
+  for (const auto& [address, preparation] : handover.preparing) {
     if (IsPrepared(now, preparation) && record.prepared.size() < gossip::kClaimLimit) record.prepared.push_back(address);
   }
   return record;

@@ -21,12 +21,12 @@ constexpr Duration kDefendInterval{1'000'000};
 bool Agent::Body::IsProbed(Time at, const IpAddress& address) {
   const policy::Gateway* gateway = GatewayOf(address);
   if (gateway == nullptr || gateway->announce == policy::Announce::kNone) return true;
-  const auto [probing, fresh] = probings.try_emplace(address, Probing{.begun = at, .next = at});
+  const auto [probing, fresh] = conflicts.probings.try_emplace(address, Probing{.begun = at, .next = at});
   return !fresh && probing->second.sent == kProbes && at >= probing->second.next;
 }
 
 void Agent::Body::AdvanceProbes(Time at, Output& output) {
-  for (auto& [address, probing] : probings) {
+  for (auto& [address, probing] : conflicts.probings) {
     if (probing.next > at) continue;
     if (probing.sent == kProbes) {
       if (!std::exchange(probing.told, true)) view_changed = true;
@@ -44,7 +44,7 @@ void Agent::Body::AdvanceProbes(Time at, Output& output) {
 
 Time Agent::Body::ProbesTimer() const {
   Time next = kNever;
-  for (const auto& [address, probing] : probings) {
+  for (const auto& [address, probing] : conflicts.probings) {
     if (!probing.told) next = std::min(next, probing.next);
   }
   return next;
@@ -56,8 +56,8 @@ void Agent::Body::Take(Time at, const ForeignAnnouncement& input, Output& output
     refused[input.address] = {.until = at + kKeepAway, .reason = std::format("{} {} on {}", input.mac.ToString(), what, input.device)};
     view_changed = true;
   };
-  if (const auto probing = probings.find(input.address); probing != probings.end() && !claims.contains(input.address)) {
-    probings.erase(probing);
+  if (const auto probing = conflicts.probings.find(input.address); probing != conflicts.probings.end() && !claims.contains(input.address)) {
+    conflicts.probings.erase(probing);
     answered("already answers for it");
     output.notes.push_back({.kind = "ip.conflict", .text = std::format("{} not taken: {}", object, refused[input.address].reason),
                             .object = object, .warning = true});
@@ -65,14 +65,14 @@ void Agent::Body::Take(Time at, const ForeignAnnouncement& input, Output& output
   }
   const auto hold = committed_holds.find(input.address);
   if (hold == committed_holds.end() || hold->second.standing != plan::Hold::Standing::kHeld || !claims.contains(input.address)) return;
-  if (offerings.contains(input.address)) return;
-  const auto since = held_since.find(input.address);
-  const bool fresh = since != held_since.end() && at - since->second < kDefended;
-  const auto last = defended.find(input.address);
+  if (handover.offerings.contains(input.address)) return;
+  const auto since = conflicts.held_since.find(input.address);
+  const bool fresh = since != conflicts.held_since.end() && at - since->second < kDefended;
+  const auto last = conflicts.defended.find(input.address);
   if (IsStrict(input.address) || fresh) {
     // A majority says that it is ours, or the former holder has not let go yet. Two that are sure of themselves must not shout for ever.
-    if (last == defended.end() || at - last->second >= kDefendInterval) {
-      defended[input.address] = at;
+    if (last == conflicts.defended.end() || at - last->second >= kDefendInterval) {
+      conflicts.defended[input.address] = at;
       announcer.Start(at, input.address);
       output.notes.push_back({.kind = "ip.conflict", .text = std::format("{} is announced by {} on {}, too", object, input.mac.ToString(),
                               input.device), .object = object, .warning = true});

@@ -38,9 +38,9 @@ bool Remaps::Knows(EgressId id) const {
 
 void Agent::Body::StartCollecting(Collecting collecting, Output& output) {
   if (collecting.ids.empty()) return;
-  const std::uint64_t request = ++last_collection;
+  const std::uint64_t request = ++carried.last_collection;
   output.collect.push_back({.request = request, .ids = collecting.ids});
-  collections.emplace(request, std::move(collecting));
+  carried.collections.emplace(request, std::move(collecting));
 }
 
 // Offers of others that this node has not answered yet.
@@ -52,23 +52,23 @@ void Agent::Body::TellOffered(Output& output) {
     for (const gossip::Offer& offer : member.record.offers) {
       if (offer.to == settings.config.node.name) continue;
       offered[offer.address] = {name, offer.to};
-      const auto told = told_offers.find(offer.address);
-      if (told != told_offers.end() && told->second == offered[offer.address]) continue;
+      const auto told = carried.told_offers.find(offer.address);
+      if (told != carried.told_offers.end() && told->second == offered[offer.address]) continue;
       for (const policy::Binding& binding : current().generation.bindings.bindings) {
         if (binding.egress_ip == offer.address) ids[offer.to].insert(binding.id);
       }
     }
   }
   // The holder is a source node too, and the recipient waits for its word as well.
-  for (const auto& [address, offering] : offerings) {
+  for (const auto& [address, offering] : handover.offerings) {
     offered[address] = {settings.config.node.name, offering.to};
-    const auto told = told_offers.find(address);
-    if (told != told_offers.end() && told->second == offered[address]) continue;
+    const auto told = carried.told_offers.find(address);
+    if (told != carried.told_offers.end() && told->second == offered[address]) continue;
     for (const policy::Binding& binding : current().generation.bindings.bindings) {
       if (binding.egress_ip == address) ids[offering.to].insert(binding.id);
     }
   }
-  told_offers = std::move(offered);
+  carried.told_offers = std::move(offered);
   for (auto& [to, of_offer] : ids) StartCollecting({.to = to, .ids = std::move(of_offer), .handover = true}, output);
 }
 
@@ -77,43 +77,43 @@ void Agent::Body::FollowCarriers(Time at, const std::map<EgressId, plan::Carrier
   std::map<std::string, std::set<EgressId>> moved;
   for (const auto& [id, carrier] : next) {
     if (carrier.kind != plan::Carrier::Kind::kPeer) continue;
-    std::string& last = last_peers[id];
+    std::string& last = carried.last_peers[id];
     if (!last.empty() && last != carrier.peer) {
       moved[carrier.peer].insert(id);
-      if (remaps.Knows(id)) restoring[id] = at + kRestoring;
+      if (carried.remaps.Knows(id)) carried.restoring[id] = at + kRestoring;
     }
     last = carrier.peer;
   }
-  std::erase_if(last_peers, [&](const auto& entry) { return !next.contains(entry.first); });
+  std::erase_if(carried.last_peers, [&](const auto& entry) { return !next.contains(entry.first); });
   for (auto& [to, ids] : moved) StartCollecting({.to = to, .ids = std::move(ids)}, output);
 }
 
 void Agent::Body::Take(Time at, const Collected& input, Output&) {
-  const auto found = collections.find(input.request);
-  if (found == collections.end()) return;
+  const auto found = carried.collections.find(input.request);
+  if (found == carried.collections.end()) return;
   const Collecting collecting = std::move(found->second);
-  collections.erase(found);
+  carried.collections.erase(found);
   const auto member = membership.members().find(collecting.to);
   if (member == membership.members().end()) return;
-  remaps.Keep(collecting.ids, input.translations);
+  carried.remaps.Keep(collecting.ids, input.translations);
   if (input.translations.empty() && !collecting.handover) {
-    for (const EgressId id : collecting.ids) view_changed = restoring.erase(id) > 0 || view_changed;
+    for (const EgressId id : collecting.ids) view_changed = carried.restoring.erase(id) > 0 || view_changed;
     return;
   }
   std::vector<state::Translation> translations = input.translations;
-  for (state::Translation& translation : translations) remaps.Complete(translation);
-  const std::uint64_t batch = ++last_batch;
+  for (state::Translation& translation : translations) carried.remaps.Complete(translation);
+  const std::uint64_t batch = ++carried.last_batch;
   Delivery delivery{.to = collecting.to, .ids = collecting.ids, .parts = {}, .retry = at + kRetry};
   const auto reason = collecting.handover ? Connections::Reason::kHandover : Connections::Reason::kTakeover;
   for (const Connections& part : ToConnections(batch, reason, {collecting.ids.begin(), collecting.ids.end()}, std::move(translations))) {
     delivery.parts[part.part] = Encode(part);
   }
   for (const auto& [number, bytes] : delivery.parts) SendBytes(member->second.record.gossip, bytes);
-  deliveries.emplace(batch, std::move(delivery));
+  carried.deliveries.emplace(batch, std::move(delivery));
 }
 
 void Agent::Body::AdvanceDeliveries(Time at) {
-  for (auto entry = deliveries.begin(); entry != deliveries.end();) {
+  for (auto entry = carried.deliveries.begin(); entry != carried.deliveries.end();) {
     Delivery& delivery = entry->second;
     const auto member = membership.members().find(delivery.to);
     if (delivery.retry > at && member != membership.members().end()) {
@@ -121,23 +121,23 @@ void Agent::Body::AdvanceDeliveries(Time at) {
       continue;
     }
     if (member == membership.members().end() || !member->second.lives() || ++delivery.tries > kTries) {
-      entry = deliveries.erase(entry);
+      entry = carried.deliveries.erase(entry);
       continue;
     }
     for (const auto& [number, bytes] : delivery.parts) SendBytes(member->second.record.gossip, bytes);
     delivery.retry = at + kRetry * delivery.tries;
     ++entry;
   }
-  if (std::erase_if(restoring, [&](const auto& entry) { return entry.second <= at; }) > 0) view_changed = true;
+  if (std::erase_if(carried.restoring, [&](const auto& entry) { return entry.second <= at; }) > 0) view_changed = true;
 }
 
 void Agent::Body::Receive(const std::string& sender, const ConnectionsTaken& taken) {
-  const auto found = deliveries.find(taken.batch);
-  if (found == deliveries.end() || found->second.to != sender) return;
+  const auto found = carried.deliveries.find(taken.batch);
+  if (found == carried.deliveries.end() || found->second.to != sender) return;
   found->second.parts.erase(taken.part);
   if (!found->second.parts.empty()) return;
-  for (const EgressId id : found->second.ids) view_changed = restoring.erase(id) > 0 || view_changed;
-  deliveries.erase(found);
+  for (const EgressId id : found->second.ids) view_changed = carried.restoring.erase(id) > 0 || view_changed;
+  carried.deliveries.erase(found);
 }
 
 // The new gateway's side. A sender speaks for its own tunnel address only, and about ids that this node translates for.
@@ -168,16 +168,16 @@ void Agent::Body::Receive(const Endpoint& from, const std::string& sender, const
   }
   SendLetter(from, ConnectionsTaken{.batch = connections.batch, .part = connections.part});
   if (connections.reason != Connections::Reason::kHandover) return;
-  auto [telling, fresh] = tellings.try_emplace(sender);
+  auto [telling, fresh] = carried.tellings.try_emplace(sender);
   if (telling->second.batch != connections.batch) telling->second = {.batch = connections.batch, .parts = {}, .about = {}};
   telling->second.parts.insert(connections.part);
   for (const auto& [id, egress_ip] : egress_ips) telling->second.about.insert(egress_ip);
   if (telling->second.parts.size() < connections.parts) return;
   for (const IpAddress& address : telling->second.about) {
-    const auto preparation = preparing.find(address);
-    if (preparation != preparing.end() && preparation->second.told.insert(sender).second) view_changed = true;
+    const auto preparation = handover.preparing.find(address);
+    if (preparation != handover.preparing.end() && preparation->second.told.insert(sender).second) view_changed = true;
   }
-  tellings.erase(telling);
+  carried.tellings.erase(telling);
 }
 
 // Ports that the kernel of this gateway changed: told to the source node that the connection came from.
@@ -200,8 +200,8 @@ void Agent::Body::Take(Time, const Remapped& input, Output&) {
 
 Time Agent::Body::ConnectionsTimer() const {
   Time next = kNever;
-  for (const auto& [batch, delivery] : deliveries) next = std::min(next, delivery.retry);
-  for (const auto& [id, until] : restoring) next = std::min(next, until);
+  for (const auto& [batch, delivery] : carried.deliveries) next = std::min(next, delivery.retry);
+  for (const auto& [id, until] : carried.restoring) next = std::min(next, until);
   return next;
 }
 

@@ -58,4 +58,15 @@ class Remaps {
   std::map<Key, std::uint16_t> ports_;
 };
 
+struct CarriedState {
+  std::map<std::uint64_t, Collecting> collections;
+  std::map<std::uint64_t, Delivery> deliveries;
+  std::map<IpAddress, std::pair<std::string, std::string>> told_offers;   // address → from, to
+  std::map<EgressId, std::string> last_peers;            // where an id went, as long as it went to a peer
+  std::map<EgressId, Time> restoring;
+  std::map<std::string, Telling> tellings;               // by sender
+  std::uint64_t last_collection = 0, last_batch = 0;
+  Remaps remaps;
+};
+
 }  // namespace egressd::agent

@@ -54,16 +54,17 @@ void Agent::Body::UpdateUnable() {
 HoldingView Agent::Body::ViewForHolding(Time at, const gossip::Record& own) {
   HoldingView view{.self = own.name, .nodes = View(own), .set = nullptr, .gateway_of = current().gateway_of, .may_take = false};
   if (current().selection) view.set = &current().selection->set();
-  view.may_take = ready() && may_take_at == kNever && fenced_until <= at && HasQuorum();
+  view.may_take = ready() && may_take_at == kNever && leases.fenced_until <= at && HasQuorum();
   for (const NodeView& node : view.nodes) {
     for (const gossip::Claim& claim : node.record->claims) {
-      std::uint64_t& seen = seen_terms[claim.address];
+      std::uint64_t& seen = conflicts.seen_terms[claim.address];
       seen = std::max(seen, claim.term);
     }
   }
   // Those of addresses that a policy no longer has are kept: the next one may have them again.
-  if (seen_terms.size() > kSeenTerms) std::erase_if(seen_terms, [&](const auto& entry) { return !view.gateway_of.contains(entry.first); });
-  view.seen_terms = seen_terms;
+  if (conflicts.seen_terms.size() > kSeenTerms)
+    std::erase_if(conflicts.seen_terms, [&](const auto& entry) { return !view.gateway_of.contains(entry.first); });
+  view.seen_terms = conflicts.seen_terms;
   view.offered = OfferedAndSilent(view);
   return view;
 }
@@ -74,9 +75,9 @@ void Agent::Body::ReleaseAll(std::string_view reason, Output& output) {
     output.notes.push_back({.kind = "ip.released", .text = std::format("{} released: {}", object, reason), .object = object});
   }
   claims.clear();
-  wanted.clear();
-  offerings.clear();
-  preparing.clear();
+  leases.wanted.clear();
+  handover.offerings.clear();
+  handover.preparing.clear();
   announcer.StopAll();
 }
 
@@ -94,9 +95,11 @@ void Agent::Body::UpdateHolding(Time at, Output& output) {
     }
     holding.contested.clear();
   }
-  wanted.clear();
+  leases.wanted.clear();
   std::erase_if(holding.claims, [&](const gossip::Claim& claim) { return !MayClaim(at, claim, holding); });
-  std::erase_if(holding.taken, [&](const IpAddress& address) { return !std::ranges::contains(holding.claims, address, &gossip::Claim::address); });
+  std::erase_if(holding.taken, [&](const IpAddress& address) {
+    return !std::ranges::contains(holding.claims, address, &gossip::Claim::address);
+  });
   std::map<IpAddress, std::uint64_t> next;
   for (const gossip::Claim& claim : holding.claims) next[claim.address] = claim.term;
   for (const auto& [address, term] : claims) {
@@ -107,25 +110,28 @@ void Agent::Body::UpdateHolding(Time at, Output& output) {
   std::vector<Note>& notes = pending ? pending->notes : output.notes;
   for (const IpAddress& address : holding.taken) {
     const std::string object = address.ToString();
-    held_since[address] = at;
-    preparing.erase(address);
-    leaving_until.erase(address);
-    probings.erase(address);
+    conflicts.held_since[address] = at;
+    handover.preparing.erase(address);
+    handover.leaving_until.erase(address);
+    conflicts.probings.erase(address);
     notes.push_back({.kind = "ip.taken", .text = std::format("{} taken (term {})", object, claims[address]), .object = object});
   }
   for (const GivenUp& given_up : holding.given_up) {
     announcer.Stop(given_up.address);
-    held_since.erase(given_up.address);
-    moves.erase(given_up.address);
-    const auto offering = offerings.find(given_up.address);
+    conflicts.held_since.erase(given_up.address);
+    handover.moves.erase(given_up.address);
+    const auto offering = handover.offerings.find(given_up.address);
     const gossip::Hold* holder = known.HolderOf(given_up.address);
-    const bool handed_over = offering != offerings.end() && holder != nullptr && holder->node == offering->second.to;
-    if (handed_over) leaving_until[given_up.address] = at + kLinger;
-    if (offering != offerings.end()) offerings.erase(offering);
+    const bool handed_over = offering != handover.offerings.end() && holder != nullptr && holder->node == offering->second.to;
+    if (handed_over) handover.leaving_until[given_up.address] = at + kLinger;
+    if (!view.gateway_of.contains(given_up.address)) handover.former[given_up.address] = at + kFormerLasts;
+    if (offering != handover.offerings.end()) handover.offerings.erase(offering);
     notes.push_back({.kind = "ip.released", .text = std::format("{} released: {}", given_up.address.ToString(), given_up.reason),
                             .object = given_up.address.ToString()});
   }
-  std::erase_if(probings, [&](const auto& entry) { return known.HolderOf(entry.first) != nullptr || !view.gateway_of.contains(entry.first); });
+  std::erase_if(conflicts.probings, [&](const auto& entry) {
+    return known.HolderOf(entry.first) != nullptr || !view.gateway_of.contains(entry.first);
+  });
   AdvanceOfferings(at, view, output);
   Offer(at, view, output);
   Prepare(at, view);
@@ -142,8 +148,8 @@ bool Agent::Body::MayClaim(Time at, const gossip::Claim& claim, const Holding& h
   const bool taken = std::ranges::contains(holding.taken, claim.address);
   if (IsStrict(claim.address)) {
     if (MayHold(at, claim.address)) return true;
-    wanted[claim.address] = claim.term;
-    return !taken && unconfirmed.contains(claim.address);
+    leases.wanted[claim.address] = claim.term;
+    return !taken && leases.unconfirmed.contains(claim.address);
   }
   // An apply asks the kernel at once, so that it can be refused as a whole.
   return !taken || pending || !holding.new_to_everybody.contains(claim.address) || IsProbed(at, claim.address);
@@ -157,13 +163,13 @@ std::map<IpAddress, plan::Hold> Agent::Body::Holds(Time at) const {
     if (!current().gateway_of.contains(address)) return;
     holds[address] = {.standing = standing, .lease = LeaseOf(address)};
   };
-  if (fenced_until > at) return holds;
-  for (const auto& [address, preparation] : preparing) add(address, Standing::kPrepared);
-  for (const auto& [address, until] : leaving_until) add(address, Standing::kLeaving);
+  if (leases.fenced_until > at) return holds;
+  for (const auto& [address, preparation] : handover.preparing) add(address, Standing::kPrepared);
+  for (const auto& [address, until] : handover.leaving_until) add(address, Standing::kLeaving);
   for (const auto& [address, term] : claims) {
-    if (!MayHold(at, address) && !unconfirmed.contains(address)) continue;
-    const auto offering = offerings.find(address);
-    const bool stays = offering == offerings.end() || offering->second.stage == Offering::Stage::kOffered;
+    if (!MayHold(at, address) && !leases.unconfirmed.contains(address)) continue;
+    const auto offering = handover.offerings.find(address);
+    const bool stays = offering == handover.offerings.end() || offering->second.stage == Offering::Stage::kOffered;
     add(address, stays ? Standing::kHeld : Standing::kLeaving);
   }
   return holds;
@@ -265,6 +271,14 @@ void Agent::Body::UpdateInputs(Time at, Output& output) {
   next.slots = slots.slots();
   next.holds = Holds(at);
   next.carriers = Carriers(nodes, next.holds);
+  const auto on_host = [&](const IpAddress& address) {
+    return std::ranges::any_of(host.devices, [&](const state::HostDevice& device) {
+      return std::ranges::contains(device.addresses, address, &Prefix::address);
+    });
+  };
+  for (const auto& [address, until] : handover.former) {
+    if (!compiled.gateway_of.contains(address) && !on_host(address)) next.former.insert(address);
+  }
   for (auto& [id, carrier] : next.carriers) {
     if (carrier.kind == plan::Carrier::Kind::kPeer && !next.slots.contains(carrier.peer)) carrier = {};  // no way to it
   }
@@ -275,7 +289,7 @@ void Agent::Body::UpdateInputs(Time at, Output& output) {
   }
   FollowCarriers(at, next.carriers, output);
   for (auto& [id, carrier] : next.carriers) {
-    if (restoring.contains(id)) carrier = {};  // until the new gateway knows its ports
+    if (carried.restoring.contains(id)) carrier = {};  // until the new gateway knows its ports
   }
   if (next == inputs) return;
   const auto is_peer = [](const plan::Carrier& carrier) { return carrier.kind == plan::Carrier::Kind::kPeer; };

@@ -11,7 +11,7 @@ namespace egressd::agent {
 std::string Agent::Body::BetterPlace(const HoldingView& view, const IpAddress& address) const {
   const auto bound = view.gateway_of.find(address);
   if (view.set == nullptr || bound == view.gateway_of.end()) return "";
-  if (const auto order = moves.find(address); order != moves.end()) {
+  if (const auto order = handover.moves.find(address); order != handover.moves.end()) {
     return order->second == view.self ? "" : CanTake(view, order->second, address) ? order->second : "";
   }
   return drained || stopping ? PlaceElsewhere(view, address) : "";
@@ -22,8 +22,8 @@ std::string Agent::Body::PlaceElsewhere(const HoldingView& view, const IpAddress
   std::map<IpAddress, std::string> holders;
   const gossip::Claims known = ClaimsOf(view.nodes);
   for (const auto& [other, gateway] : view.gateway_of) {
-    const auto offering = offerings.find(other);
-    if (offering != offerings.end()) {
+    const auto offering = handover.offerings.find(other);
+    if (offering != handover.offerings.end()) {
       holders[other] = offering->second.to;
     } else if (const gossip::Hold* holder = known.HolderOf(other); holder != nullptr && other != address) {
       holders[other] = holder->node;
@@ -41,31 +41,34 @@ std::string Agent::Body::PlaceElsewhere(const HoldingView& view, const IpAddress
 void Agent::Body::Offer(Time at, const HoldingView& view, Output& output) {
   std::map<IpAddress, std::string> back = FailbackPlaces(view);
   for (const auto& [address, term] : claims) {
-    if (offerings.contains(address) || not_offered.contains(address)) continue;
+    if (handover.offerings.contains(address) || handover.not_offered.contains(address)) continue;
     std::string to = BetterPlace(view, address);
     if (const auto found = back.find(address); to.empty() && found != back.end()) to = found->second;
     if (to.empty()) continue;
-    offerings[address] = {.to = to, .begun = at};
+    handover.offerings[address] = {.to = to, .begun = at};
     const std::string object = address.ToString();
     output.notes.push_back({.kind = "ip.offered", .text = std::format("{} offered to {}", object, to), .object = object});
   }
 }
 
 void Agent::Body::AdvanceOfferings(Time at, const HoldingView& view, Output& output) {
-  for (auto entry = offerings.begin(); entry != offerings.end();) {
+  for (auto entry = handover.offerings.begin(); entry != handover.offerings.end();) {
     auto& [address, offering] = *entry;
     const auto member = membership.members().find(offering.to);
     const bool there = claims.contains(address) && member != membership.members().end() && CanTake(view, offering.to, address);
-    const bool late = offering.stage == Offering::Stage::kSilent ? at - offering.silent_since >= kSilenceLasts : at - offering.begun >= kOfferLasts;
+    const bool late =
+        offering.stage == Offering::Stage::kSilent ? at - offering.silent_since >= kSilenceLasts : at - offering.begun >= kOfferLasts;
     if (!there || late) {
       const std::string object = address.ToString();
-      output.notes.push_back({.kind = "ip.kept",
-                              .text = std::format("{} stays here: {} {}", object, offering.to, late ? "did not take it in time" : "cannot take it"),
-                              .object = object, .warning = true});
-      moves.erase(address);
-      not_offered[address] = at + kOfferLasts;
+      output.notes.push_back(
+          {.kind = "ip.kept",
+           .text = std::format("{} stays here: {} {}", object, offering.to, late ? "did not take it in time" : "cannot take it"),
+           .object = object,
+           .warning = true});
+      handover.moves.erase(address);
+      handover.not_offered[address] = at + kOfferLasts;
       if (offering.stage != Offering::Stage::kOffered && claims.contains(address)) announce_again.insert(address);
-      entry = offerings.erase(entry);
+      entry = handover.offerings.erase(entry);
       continue;
     }
     const bool prepared = std::ranges::binary_search(member->second.record.prepared, address);
@@ -98,7 +101,7 @@ std::map<IpAddress, std::string> Agent::Body::FailbackPlaces(const HoldingView& 
       std::vector<placement::Candidate> candidates;
       for (const std::string& node : names) candidates.push_back({.node = node, .room = room});
       for (const auto& [address, node] : placement::Balance(addresses, candidates, holders)) {
-        if (node.empty() || node == view.self || !claims.contains(address) || not_offered.contains(address)) continue;
+        if (node.empty() || node == view.self || !claims.contains(address) || handover.not_offered.contains(address)) continue;
         result[address] = node;
       }
     }
@@ -120,19 +123,19 @@ void Agent::Body::Prepare(Time at, const HoldingView& view) {
       }
     }
   }
-  std::erase_if(preparing, [&](const auto& entry) {
+  std::erase_if(handover.preparing, [&](const auto& entry) {
     const auto found = offered.find(entry.first);
     return found == offered.end() || found->second != entry.second.from;
   });
-  for (const auto& [address, from] : offered) preparing.try_emplace(address, Preparation{.from = from, .begun = at});
+  for (const auto& [address, from] : offered) handover.preparing.try_emplace(address, Preparation{.from = from, .begun = at});
 }
 
 std::set<IpAddress> Agent::Body::OfferedAndSilent(const HoldingView& view) const {
   std::set<IpAddress> result;
   for (const NodeView& node : view.nodes) {
     for (const gossip::Offer& offer : node.record->offers) {
-      const auto mine = preparing.find(offer.address);
-      if (offer.silent && mine != preparing.end() && mine->second.from == node.record->name && mine->second.in_kernel) {
+      const auto mine = handover.preparing.find(offer.address);
+      if (offer.silent && mine != handover.preparing.end() && mine->second.from == node.record->name && mine->second.in_kernel) {
         result.insert(offer.address);
       }
     }
@@ -151,15 +154,16 @@ bool Agent::Body::IsPrepared(Time at, const Preparation& preparation) const {
 
 // The kernel has taken what UpdateInputs wanted.
 void Agent::Body::HandoverCommitted(Time at) {
-  for (auto& [address, preparation] : preparing) {
+  for (auto& [address, preparation] : handover.preparing) {
     if (!preparation.in_kernel && inputs.holds.contains(address)) {
       preparation.in_kernel = true;
       view_changed = true;
     }
   }
-  for (auto& [address, offering] : offerings) {
+  for (auto& [address, offering] : handover.offerings) {
     const auto hold = inputs.holds.find(address);
-    if (offering.stage != Offering::Stage::kStopping || hold == inputs.holds.end() || hold->second.standing != plan::Hold::Standing::kLeaving) {
+    if (offering.stage != Offering::Stage::kStopping || hold == inputs.holds.end() ||
+        hold->second.standing != plan::Hold::Standing::kLeaving) {
       continue;
     }
     offering.stage = Offering::Stage::kSilent;
@@ -171,12 +175,14 @@ void Agent::Body::HandoverCommitted(Time at) {
 Time Agent::Body::HandoverTimer() const {
   Time next = kNever;
   if (leaving) return next;
-  for (const auto& [address, offering] : offerings) {
-    next = std::min(next, offering.stage == Offering::Stage::kSilent ? offering.silent_since + kSilenceLasts : offering.begun + kOfferLasts);
+  for (const auto& [address, offering] : handover.offerings) {
+    const bool silent = offering.stage == Offering::Stage::kSilent;
+    next = std::min(next, silent ? offering.silent_since + kSilenceLasts : offering.begun + kOfferLasts);
   }
-  for (const auto& [address, until] : leaving_until) next = std::min(next, until);
-  for (const auto& [address, until] : not_offered) next = std::min(next, until);
-  for (const auto& [address, preparation] : preparing) {
+  for (const auto& [address, until] : handover.leaving_until) next = std::min(next, until);
+  for (const auto& [address, until] : handover.not_offered) next = std::min(next, until);
+  for (const auto& [address, until] : handover.former) next = std::min(next, until);
+  for (const auto& [address, preparation] : handover.preparing) {
     if (preparation.in_kernel && preparation.begun + kTellingLasts > judged) next = std::min(next, preparation.begun + kTellingLasts);
   }
   return next;

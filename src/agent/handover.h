@@ -50,5 +50,16 @@ struct Preparation {
 inline constexpr Duration kOfferLasts{5'000'000}, kSilenceLasts{2'000'000};
 // How long a recipient waits for nodes that do not tell, and a holder goes on forwarding.
 inline constexpr Duration kTellingLasts{1'000'000}, kLinger{1'000'000};
+// How long the network may still send to an address that nobody has any more: the usual life of a neighbour entry.
+inline constexpr Duration kFormerLasts{60'000'000};
+
+struct HandoverState {
+  std::map<IpAddress, Offering> offerings;
+  std::map<IpAddress, Preparation> preparing;
+  std::map<IpAddress, Time> leaving_until;   // given away, still forwarded
+  std::map<IpAddress, Time> former;          // no policy has it any more; plan::Inputs
+  std::map<IpAddress, Time> not_offered;     // a handover failed: not again before
+  std::map<IpAddress, std::string> moves;    // ordered
+};
 
 }  // namespace egressd::agent

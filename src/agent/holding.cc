@@ -30,7 +30,8 @@ std::optional<std::string> WhyGiveUp(const HoldingView& view, const gossip::Reco
   const auto bound = view.gateway_of.find(address);
   if (view.set == nullptr || bound == view.gateway_of.end()) return "no policy uses it";
   if (!IsGateway(view, bound->second, self)) return std::format("this node is not in gateway {}", bound->second);
-  if (IsUnable(self, address)) return "this node cannot have it now: no running uplink, a failed health check, or somebody else on the uplink has it";
+  if (IsUnable(self, address))
+    return "this node cannot have it now: no running uplink, a failed health check, or somebody else on the uplink has it";
   const gossip::Hold* holder = claims.HolderOf(address);
   if (holder != nullptr && holder->node != view.self) return std::format("held by {} (term {})", holder->node, holder->term);
   return std::nullopt;

@@ -21,6 +21,16 @@ constexpr Duration kLongestRenewalInterval{3'000'000};
 
 }  // namespace
 
+LeaseTiming LeaseTimingOf(policy::Profile profile) {
+  const LeaseTiming lan;
+  switch (profile) {
+    case policy::Profile::kFast: return {.round = lan.round / 4, .awake = lan.awake / 4, .lease = lan.lease / 4};
+    case policy::Profile::kWan: return {.round = lan.round * 4, .awake = lan.awake * 4, .lease = lan.lease * 4};
+    case policy::Profile::kLan: break;
+  }
+  return lan;
+}
+
 const policy::Gateway* Agent::Body::GatewayOf(const IpAddress& address) const {
   const auto bound = current().gateway_of.find(address);
   if (!current().selection || bound == current().gateway_of.end()) return nullptr;
@@ -42,13 +52,13 @@ bool Agent::Body::HasPeers() const {
 
 std::optional<Duration> Agent::Body::LeaseOf(const IpAddress& address) const {
   if (!HasPeers()) return std::nullopt;
-  if (IsStrict(address)) return lease_timing.lease;
+  if (IsStrict(address)) return leases.timing.lease;
   const policy::Gateway* gateway = GatewayOf(address);
   return gateway == nullptr ? policy::Gateway{}.restart_grace : gateway->restart_grace;
 }
 
 // Every node that has not left, and every join address where nobody is known.
-Agent::Body::Electorate Agent::Body::CurrentElectorate() const {
+Electorate Agent::Body::CurrentElectorate() const {
   std::set<Endpoint> inhabited;
   if (underlay) inhabited.insert(OwnEndpoint());
   std::uint64_t digest = StableHash(settings.config.node.name);
@@ -78,18 +88,18 @@ bool Agent::Body::HasQuorum() const {
 }
 
 bool Agent::Body::MayHold(Time at, const IpAddress& address) const {
-  if (fenced_until > at) return false;
+  if (leases.fenced_until > at) return false;
   if (!IsStrict(address)) return true;
-  const auto found = consent.find(address);
-  return found != consent.end() && found->second > at;
+  const auto found = leases.consent.find(address);
+  return found != leases.consent.end() && found->second > at;
 }
 
 // What this node holds or wants under strict, and what its kernel may still have.
 std::vector<gossip::Claim> Agent::Body::StrictWishes() const {
-  std::map<IpAddress, std::uint64_t> wishes = wanted;
+  std::map<IpAddress, std::uint64_t> wishes = leases.wanted;
   for (const auto& [address, term] : claims) {
-    const auto offering = offerings.find(address);
-    const bool given = offering != offerings.end() && offering->second.stage == Offering::Stage::kSilent;
+    const auto offering = handover.offerings.find(address);
+    const bool given = offering != handover.offerings.end() && offering->second.stage == Offering::Stage::kSilent;
     if (IsStrict(address) && !given) wishes[address] = term;
   }
   for (const auto& [address, hold] : committed_holds) {
@@ -103,23 +113,23 @@ std::vector<gossip::Claim> Agent::Body::StrictWishes() const {
 void Agent::Body::AdvanceLeases(Time at, Output& output) {
   // It stood still for longer than its leases: others may have taken over without a word that it could hear.
   const bool holds_leases = std::ranges::any_of(committed_holds, [](const auto& entry) { return entry.second.lease.has_value(); });
-  if (holds_leases && lease_ends <= at) Fence(at, output);
-  if (fenced_until != kNever && fenced_until <= at) {
-    fenced_until = Time::min();
+  if (holds_leases && leases.ends <= at) Fence(at, output);
+  if (leases.fenced_until != kNever && leases.fenced_until <= at) {
+    leases.fenced_until = Time::min();
     view_changed = true;
   }
-  if (!unconfirmed.empty() && first_round_at != kNever && at >= first_round_at + 2 * lease_timing.round) {
-    unconfirmed.clear();
+  if (!leases.unconfirmed.empty() && leases.first_round_at != kNever && at >= leases.first_round_at + 2 * leases.timing.round) {
+    leases.unconfirmed.clear();
     view_changed = true;
   }
-  if (std::erase_if(consent, [&](const auto& entry) { return entry.second <= at; }) > 0) view_changed = true;
+  if (std::erase_if(leases.consent, [&](const auto& entry) { return entry.second <= at; }) > 0) view_changed = true;
 }
 
 void Agent::Body::Fence(Time at, Output& output) {
-  if (fenced_until > at) return;
-  fenced_until = at + timing.probe_interval;
-  lease_ends = kNever;
-  consent.clear();
+  if (leases.fenced_until > at) return;
+  leases.fenced_until = at + timing.probe_interval;
+  leases.ends = kNever;
+  leases.consent.clear();
   view_changed = true;
   membership.AskEverybody();
   output.notes.push_back({.kind = "lease.expired",
@@ -130,62 +140,62 @@ void Agent::Body::Fence(Time at, Output& output) {
 // A round of consent, if one is due; the requests go out with this step.
 void Agent::Body::AdvanceRound(Time at, Output& output) {
   const std::vector<gossip::Claim> wishes = StrictWishes();
-  if (wishes.empty() || at < first_round_at || leaving) {
-    next_round = wishes.empty() || leaving ? kNever : first_round_at;
+  if (wishes.empty() || at < leases.first_round_at || leaving) {
+    leases.next_round = wishes.empty() || leaving ? kNever : leases.first_round_at;
     return;
   }
-  const bool new_wish = std::ranges::any_of(wishes, [&](const gossip::Claim& wish) { return !asked.contains(wish.address); });
-  if (next_round > at && next_round != kNever && !(new_wish && at - asker.begun() >= lease_timing.round / 4)) return;
+  const bool new_wish = std::ranges::any_of(wishes, [&](const gossip::Claim& wish) { return !leases.asked.contains(wish.address); });
+  if (leases.next_round > at && leases.next_round != kNever && !(new_wish && at - leases.asker.begun() >= leases.timing.round / 4)) return;
   const Electorate electorate = CurrentElectorate();
-  asked.clear();
-  for (const gossip::Claim& wish : wishes) asked.insert(wish.address);
-  const LeaseRequest request = asker.Begin(at, wishes, electorate.digest, electorate.size);
-  output.wake = lease_timing.awake;
-  round_used = false;
-  next_round = at + lease_timing.round;
+  leases.asked.clear();
+  for (const gossip::Claim& wish : wishes) leases.asked.insert(wish.address);
+  const LeaseRequest request = leases.asker.Begin(at, wishes, electorate.digest, electorate.size);
+  output.wake = leases.timing.awake;
+  leases.round_used = false;
+  leases.next_round = at + leases.timing.round;
   for (const auto& [name, member] : membership.members()) {
     if (member.verdict != gossip::Verdict::kLeft) SendLetter(member.record.gossip, request);
   }
   const std::string& self = settings.config.node.name;
-  asker.Receive(self, voter.Answer(at, self, request, electorate.digest));
+  leases.asker.Receive(self, leases.voter.Answer(at, self, request, electorate.digest));
   TakeConsent(at, output);
 }
 
 void Agent::Body::TakeConsent(Time at, Output& output) {
-  const std::vector<IpAddress> granted = asker.Granted(at);
+  const std::vector<IpAddress> granted = leases.asker.Granted(at);
   bool taken = false;
   for (const IpAddress& address : granted) {
-    const Time until = asker.begun() + lease_timing.lease;
-    auto [entry, fresh] = consent.try_emplace(address, until);
+    const Time until = leases.asker.begun() + leases.timing.lease;
+    auto [entry, fresh] = leases.consent.try_emplace(address, until);
     entry->second = until;
-    unconfirmed.erase(address);
+    leases.unconfirmed.erase(address);
     if (fresh) view_changed = true;
     taken = taken || fresh;
   }
   // One batch to a round: renewing is left to the next one when there is something to take.
-  if (!taken && asker.Complete() && !round_used && !commit_waits) RenewLeases(output);
-  if (asker.Complete() && std::exchange(commit_waits, false)) commit_needed = true;
+  if (!taken && leases.asker.Complete() && !leases.round_used && !leases.commit_waits) RenewLeases(output);
+  if (leases.asker.Complete() && std::exchange(leases.commit_waits, false)) commit_needed = true;
 }
 
 void Agent::Body::RenewLeases(Output& output) {
   for (const auto& [address, hold] : committed_holds) {
     if (!hold.lease || !inputs.holds.contains(address)) continue;
     if (hold.standing == plan::Hold::Standing::kLeaving && !claims.contains(address)) continue;  // it ends by itself
-    if (IsStrict(address) && !std::ranges::contains(asker.Granted(now), address)) continue;
+    if (IsStrict(address) && !std::ranges::contains(leases.asker.Granted(now), address)) continue;
     output.renew.insert(address);
   }
   if (output.renew.empty()) return;
-  round_used = true;
+  leases.round_used = true;
 }
 
 // Renewals of a node without strict gateways; with them, rounds do it.
 void Agent::Body::AdvanceRenewal(Time at, Output& output) {
-  if (next_renewal > at) return;
-  next_renewal = kNever;
+  if (leases.next_renewal > at) return;
+  leases.next_renewal = kNever;
   const bool strict = std::ranges::any_of(committed_holds, [&](const auto& entry) { return IsStrict(entry.first); });
   RenewLeases(output);
   if (output.renew.empty()) return;
-  if (!strict || !output.wake) output.wake = output.wake.value_or(strict ? lease_timing.awake : kAwake);
+  if (!strict || !output.wake) output.wake = output.wake.value_or(strict ? leases.timing.awake : kAwake);
 }
 
 std::optional<Duration> Agent::Body::ShortestLease() const {
@@ -200,12 +210,12 @@ std::optional<Duration> Agent::Body::ShortestLease() const {
 void Agent::Body::LeasesPlaced(Time at) {
   const std::optional<Duration> shortest = ShortestLease();
   if (!shortest) {
-    lease_ends = next_renewal = kNever;
-  } else if (lease_ends == kNever) {
-    lease_ends = at + *shortest;
-    next_renewal = at;  // what an earlier start has left in the kernel is prolonged now
+    leases.ends = leases.next_renewal = kNever;
+  } else if (leases.ends == kNever) {
+    leases.ends = at + *shortest;
+    leases.next_renewal = at;  // what an earlier start has left in the kernel is prolonged now
   } else {
-    lease_ends = std::min(lease_ends, at + *shortest);
+    leases.ends = std::min(leases.ends, at + *shortest);
   }
 }
 
@@ -216,8 +226,8 @@ void Agent::Body::Take(Time at, const Renewed& input, Output&) {
     return;
   }
   if (const std::optional<Duration> shortest = ShortestLease()) {
-    lease_ends = at + *shortest;
-    next_renewal = at + std::min(*shortest / kRenewalsPerLease, kLongestRenewalInterval);
+    leases.ends = at + *shortest;
+    leases.next_renewal = at + std::min(*shortest / kRenewalsPerLease, kLongestRenewalInterval);
   }
 }
 
@@ -229,19 +239,19 @@ void Agent::Body::WakeForCommit(Output& output) const {
 }
 
 Time Agent::Body::LeaseTimer() const {
-  Time next = std::min({next_round, next_renewal, lease_ends});
-  if (fenced_until > now) next = std::min(next, fenced_until);
-  for (const auto& [address, until] : consent) next = std::min(next, until);
+  Time next = std::min({leases.next_round, leases.next_renewal, leases.ends});
+  if (leases.fenced_until > now) next = std::min(next, leases.fenced_until);
+  for (const auto& [address, until] : leases.consent) next = std::min(next, until);
   return next;
 }
 
 void Agent::Body::Receive(Time at, const Endpoint& from, const std::string& sender, const LeaseRequest& request) {
   if (!synced) return;
-  SendLetter(from, voter.Answer(at, sender, request, CurrentElectorate().digest));
+  SendLetter(from, leases.voter.Answer(at, sender, request, CurrentElectorate().digest));
 }
 
 void Agent::Body::Receive(Time at, const std::string& sender, const LeaseGrant& grant, Output& output) {
-  asker.Receive(sender, grant);
+  leases.asker.Receive(sender, grant);
   TakeConsent(at, output);
 }
 

@@ -54,12 +54,14 @@ void Agent::Body::Take(Time at, const Move& input, Output& output) {
     return;
   }
   if (!CanTake(view, input.node, input.address)) {
-    return refuse(ErrorKind::kInvalid, std::format("{} cannot hold it: it is not alive and ready, drained, not of this gateway, or has no uplink "
-                                                   "for it", input.node));
+    return refuse(ErrorKind::kInvalid,
+                  std::format("{} cannot hold it: it is not alive and ready, drained, not of this gateway, or has no uplink "
+                              "for it",
+                              input.node));
   }
   if (holder->node == own.name) {
-    moves[input.address] = input.node;
-    not_offered.erase(input.address);
+    handover.moves[input.address] = input.node;
+    handover.not_offered.erase(input.address);
     view_changed = true;
   } else if (const auto member = membership.members().find(holder->node); member != membership.members().end()) {
     SendLetter(member->second.record.gossip, MoveOrder{.address = input.address, .node = input.node});
@@ -84,8 +86,8 @@ void Agent::Body::Take(Time, const HealthVerdict& input, Output& output) {
 
 void Agent::Body::Receive(const MoveOrder& order) {
   if (!claims.contains(order.address)) return;
-  moves[order.address] = order.node;
-  not_offered.erase(order.address);
+  handover.moves[order.address] = order.node;
+  handover.not_offered.erase(order.address);
   view_changed = true;
 }
 

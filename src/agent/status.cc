@@ -78,7 +78,7 @@ std::vector<NodeStatus> Agent::Body::NodeStatuses() const {
 
 // On its way from one node to another one, as its holder says.
 bool Agent::Body::IsOffered(const IpAddress& address) const {
-  return offerings.contains(address) || std::ranges::any_of(membership.members(), [&](const auto& entry) {
+  return handover.offerings.contains(address) || std::ranges::any_of(membership.members(), [&](const auto& entry) {
     return entry.second.lives() && std::ranges::contains(entry.second.record.offers, address, &gossip::Offer::address);
   });
 }

@@ -6,7 +6,8 @@
 //          majority granted        <─────
 //          lease of `lease` in the kernel
 //
-// 1. The kernel's lease ends at most awake + lease after the request was sent; a promise lasts 1.25 times as long after it came. So as long as
+// 1. The kernel's lease ends at most awake + lease after the request was sent; a promise lasts 1.25 times as long after it came. So as
+// long as
 //    no clock runs more than a tenth faster than another, a promise outlives the lease that it allowed, and two majorities share a voter.
 // 2. A voter that has just started promises nothing for as long as it may have promised before.
 // 3. Voter and asker must see the same electorate: every node that is known and has not left, and every join address where nobody is known.

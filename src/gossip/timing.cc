@@ -7,7 +7,8 @@ namespace egressd::gossip {
 
 Duration SuspicionWindow(const Timing& timing, std::size_t members, std::size_t confirmations) {
   const double longest = std::max(1.0, std::log10(static_cast<double>(members)));
-  const double open = 1 - std::log(static_cast<double>(std::min(confirmations, kHelpers) + 1)) / std::log(static_cast<double>(kHelpers + 1));
+  const double open =
+      1 - std::log(static_cast<double>(std::min(confirmations, kHelpers) + 1)) / std::log(static_cast<double>(kHelpers + 1));
   return Duration{std::llround(static_cast<double>(timing.suspicion.count()) * (1 + (longest - 1) * open))};
 }
 

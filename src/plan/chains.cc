@@ -38,6 +38,9 @@ void PutOuter(const Facts& facts, state::State& state) {
     out.push_back(Words().UdpPort(port).DestinationIn(family, peers).SetPacketMark(0).Notrack().Accept());
     refuse.push_back(Words().UdpPort(port).SourceNotIn(family, peers).Drop(counter::kNotAPeer));
   }
+  if (!facts.inputs.former.empty()) {
+    for (const Family family : kBoth) in.push_back(Words().DestinationIn(family, PerFamily(stem::kFormer, family)).Drop(counter::kNotHeld));
+  }
   PutBaseChain(state, chain::kRawPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kRaw}, std::move(in));
   PutBaseChain(state, chain::kRawOutput, {.point = NftHook::Point::kOutput, .priority = kRaw}, std::move(out));
   PutBaseChain(state, chain::kRawInput, {.point = NftHook::Point::kInput, .priority = kRaw}, std::move(refuse));

@@ -198,6 +198,11 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
   std::set<IpAddress> egress;
   for (const auto& [address, hold] : facts.inputs.holds) egress.insert(address);
   PutAddresses(state, stem::kEgress, std::move(egress));
+  if (!facts.inputs.former.empty()) {
+    for (const Family family : {Family::kIpv4, Family::kIpv6})
+      Declare(state, PerFamily(stem::kFormer, family), {.type = AddressType(family)});
+    PutAddresses(state, stem::kFormer, facts.inputs.former);
+  }
   PutNextHops(facts, state);
   PutHeld(facts, state);
   PutLeases(facts, state);

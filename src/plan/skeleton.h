@@ -69,7 +69,7 @@ std::string PerFamily(std::string_view stem, Family family);
 namespace stem {
 inline constexpr std::string_view kSource = "src", kNetwork = "net", kSnat = "snat", kSources = "sources", kInternal = "internal";
 inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = "egress", kOther = "other";
-inline constexpr std::string_view kLease = "lease", kAnswers = "answers";
+inline constexpr std::string_view kLease = "lease", kAnswers = "answers", kFormer = "former";
 }  // namespace stem
 
 namespace counter {

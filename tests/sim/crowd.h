@@ -137,7 +137,8 @@ class Crowd {
   }
   // Everybody who runs takes everybody who runs for alive.
   bool Agreed() const {
-    const auto running = static_cast<std::size_t>(std::ranges::count_if(nodes_, [](const Node& node) { return node.membership != nullptr; }));
+    const auto running =
+        static_cast<std::size_t>(std::ranges::count_if(nodes_, [](const Node& node) { return node.membership != nullptr; }));
     if (running == 0) return false;
     for (const Node& node : nodes_) {
       if (!node.membership) continue;

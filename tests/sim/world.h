@@ -205,7 +205,8 @@ class World {
     return kBegin + Duration{static_cast<std::int64_t>(static_cast<double>((now_ - kBegin).count()) * node.rate)};
   }
   static Time When(const Node& node, Time clock) {
-    return clock == kNever ? kNever : kBegin + Duration{static_cast<std::int64_t>(static_cast<double>((clock - kBegin).count()) / node.rate) + 1};
+    return clock == kNever ? kNever
+                           : kBegin + Duration{static_cast<std::int64_t>(static_cast<double>((clock - kBegin).count()) / node.rate) + 1};
   }
   static Time Wake(const Node& node) { return node.wake_at == kNever ? kNever : std::max(When(node, node.wake_at), node.paused_until); }
   Duration Way() {

@@ -76,7 +76,8 @@ inline constexpr std::size_t kBuckets = 16;
 using BucketSet = std::uint16_t;     // one bit for each
 std::size_t BucketOf(std::string_view name);
 
-// Hashes of everything that the sender knows, bucket by bucket: names, stamps, and who of them is dead. A question is answered with one's own.
+// Hashes of everything that the sender knows, bucket by bucket: names, stamps, and who of them is dead. A question is answered with
+// one's own.
 struct Summary {
   bool question = false;
   bool synced = false;               // the sender has itself been brought up to date

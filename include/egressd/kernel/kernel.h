@@ -48,7 +48,8 @@ class Kernel {
   // From now on, and for so long, one Reconcile or Renew may add leases. Call it first, then read the clock that the step is decided by:
   // whatever the process sleeps through afterwards, what was decided before takes no effect later than this.
   Result<void> Wake(Duration at_most);
-  // Every lease of `desired` (that is about one of these egress IPs) anew, with its full timeout, in one atomic batch. kExpired: one of them had run out already (whatever it was
+  // Every lease of `desired` (that is about one of these egress IPs) anew, with its full timeout, in one atomic batch. kExpired: one of
+  // them had run out already (whatever it was
   // for is no longer this node's), or Wake was too long ago; then none is renewed, and the next Reconcile looks at what is left.
   Result<void> Renew(const state::State& desired, const std::optional<std::set<IpAddress>>& egress_ips = std::nullopt);
 

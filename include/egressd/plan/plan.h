@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,9 @@ struct Inputs {
   std::map<std::string, Slot> slots;                // peer → next-hop slot, for those that are gateways; kept stable by the agent
   std::map<EgressId, Carrier> carriers;             // one for every binding: where this node's own workloads go; kSelf needs a hold
   std::map<IpAddress, Hold> holds;                  // egress IPs of this node; their traffic is translated here, whoever the carrier is
+  // Had here until a policy gave it up, a short while ago. Who still sends to it hears nothing: not a redirect, not "unreachable", which
+  // would come from an address of the node itself.
+  std::set<IpAddress> former;
   bool operator==(const Inputs&) const = default;
 };
 

@@ -57,6 +57,13 @@ struct Solo {
   void Apply(const std::string& text, bool only_if_new = false) {
     Step(ApplyPolicy{.request = 7, .text = text, .actor = "root", .only_if_new = only_if_new});
   }
+  // So much later: whatever is due.
+  void After(Duration wait) {
+    for (const Time end = now + wait; now < end;) {
+      now = std::min(end, now + Duration{10'000});
+      Step(Tick{});
+    }
+  }
   void Step(const Input& input) {
     Output output = agent->Step(now, input);
     if (output.store) disk = *output.store;
@@ -91,8 +98,10 @@ TEST_CASE("nothing is committed before the host is known, and an apply waits unt
   solo.Host();
   REQUIRE(solo.results.size() == 1);
   CHECK(solo.results[0].generation == 1);
+  solo.After(Duration{300'000});  // the uplink is asked whether somebody has it
   CHECK(solo.agent->desired().egress_addresses.size() == 1);
-  CHECK(solo.announced == std::vector<Announcement>{{.address = Ip("203.0.113.10"), .device = "eth0"}});
+  REQUIRE(!solo.announced.empty());
+  CHECK(solo.announced[0] == Announcement{.address = Ip("203.0.113.10"), .device = "eth0"});
   CHECK(solo.rechecks >= 1);
 }
 
@@ -104,6 +113,7 @@ TEST_CASE("the stored state brings policy, number and address back after a resta
   Solo second(first.disk);
   CHECK(second.agent->policy_text() == "mailer\nother");
   second.Host();
+  second.After(Duration{300'000});
   CHECK(second.agent->status().generation == 2);
   CHECK(second.agent->desired() == first.agent->desired());
   SUBCASE("a content that was applied before is left alone when it comes from the file") {
@@ -201,14 +211,36 @@ TEST_CASE("an egress IP that the kernel refuses is not held, is told, and is tri
   Solo solo(first.disk);
   solo.kernel_refuses = Ip("203.0.113.10");
   solo.Host();
+  solo.After(Duration{300'000});
   CHECK(solo.agent->desired().egress_addresses.empty());
   const auto refused = [](const Health& health) { return health.code == "E103" && health.object == "203.0.113.10"; };
   CHECK(std::ranges::any_of(solo.agent->status().health, refused));
   solo.kernel_refuses.reset();
-  solo.now += std::chrono::seconds(6);
-  solo.Step(Tick{});
+  solo.After(std::chrono::seconds(6));
   CHECK(solo.agent->desired().egress_addresses.size() == 1);
   CHECK(std::ranges::none_of(solo.agent->status().health, refused));
+}
+
+TEST_CASE("who sends to an egress IP that a policy gave up hears nothing for a minute") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("mailer\nother");
+  solo.After(std::chrono::seconds(1));
+  REQUIRE(solo.agent->desired().egress_addresses.size() == 2);
+  const auto silent = [&] { return solo.agent->desired().sets.contains({.name = "former4"}); };
+  CHECK(!silent());
+  solo.Apply("mailer");
+  CHECK(solo.agent->desired().egress_addresses.size() == 1);
+  CHECK(silent());
+  SUBCASE("and then as ever") {
+    solo.After(std::chrono::seconds(61));
+    CHECK(!silent());
+  }
+  SUBCASE("unless a policy has it again") {
+    solo.Apply("mailer\nother");
+    CHECK(!silent());
+    CHECK(solo.agent->desired().egress_addresses.size() == 2);
+  }
 }
 
 TEST_CASE("a connection may stay as long as the same would be decided for it now") {

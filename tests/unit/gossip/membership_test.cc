@@ -206,7 +206,8 @@ TEST_CASE("a ping tells its target that it is suspect, and a ping that finds som
 
 TEST_CASE("confirmations shorten a suspicion, a large cluster lengthens that of a lone accuser") {
   const Timing timing;
-  for (std::size_t confirmations = 0; confirmations < 5; ++confirmations) CHECK(SuspicionWindow(timing, 8, confirmations) == timing.suspicion);
+  for (std::size_t confirmations = 0; confirmations < 5; ++confirmations)
+    CHECK(SuspicionWindow(timing, 8, confirmations) == timing.suspicion);
   CHECK(SuspicionWindow(timing, 1000, 0) == 3 * timing.suspicion);
   CHECK(SuspicionWindow(timing, 1000, 1) == 2 * timing.suspicion);
   CHECK(SuspicionWindow(timing, 1000, 3) == timing.suspicion);
@@ -237,7 +238,9 @@ TEST_CASE("a helper says yes or no, and no later than its own patience") {
   Membership membership = Published();
   const Report target{.name = "b", .stamp = {.incarnation = 10, .sequence = 1}, .verdict = Verdict::kAlive};
   const Endpoint asker{.address = IpAddress::Ipv4(9), .port = 1};
-  for (const std::uint64_t id : {1U, 2U}) membership.Receive(kBegin, asker, "x", PingRequest{.id = id, .target = target, .address = kOwnPlace});
+  for (const std::uint64_t id : {1U, 2U}) {
+    membership.Receive(kBegin, asker, "x", PingRequest{.id = id, .target = target, .address = kOwnPlace});
+  }
   const std::vector<Ping> pings = Sent<Ping>(membership);
   REQUIRE(pings.size() == 2);
   membership.Receive(kBegin, {}, "b", Ack{.id = pings[0].id, .own = target.stamp});
@@ -319,7 +322,8 @@ TEST_CASE("reports about nobody, and about this node before it has spoken, do no
   membership.Begin(kBegin, kOwnPlace);
   for (const std::string& name : {"a", "nobody"}) {
     for (const Verdict verdict : {Verdict::kAlive, Verdict::kSuspect, Verdict::kDead, Verdict::kLeft}) {
-      membership.Receive(kBegin, {}, "x", Ping{.id = 1, .target = {.name = name, .verdict = verdict}, .news = {{.name = name, .verdict = verdict}}});
+      const Report report{.name = name, .verdict = verdict};
+      membership.Receive(kBegin, {}, "x", Ping{.id = 1, .target = report, .news = {{.name = name, .verdict = verdict}}});
       membership.Receive(kBegin, {}, "x", Digest{.question = true, .buckets = 0xffff, .entries = {{.name = name, .verdict = verdict}}});
     }
     membership.Receive(kBegin, {}, "x", Accusation{.accused = {.name = name, .verdict = Verdict::kDead}});

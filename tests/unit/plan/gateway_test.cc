@@ -39,6 +39,18 @@ TEST_CASE("a held egress IP is an address on its uplink and lets its id through"
   CHECK(Value(state, "net/ipv4/conf/eth1/forwarding") == "1");
 }
 
+TEST_CASE("what is sent to an address that was given up is dropped before anything answers") {
+  Gateway world;
+  world.former = {Ip("203.0.113.12")};
+  const state::State state = world.Plan();
+  CHECK(Elements(state, "former4") == Strings{Bytes("203.0.113.12")});
+  CHECK(Elements(state, "former6").empty());
+  const std::vector<std::string> raw = Texts(state, "raw_prerouting");
+  CHECK(std::ranges::contains(raw, "ip daddr @former4 counter name not_held drop"));
+  world.former.clear();
+  CHECK(!world.Plan().sets.contains({.name = "former4"}));
+}
+
 TEST_CASE("an id that another node carries is not let through here") {
   Gateway world;
   const state::State state = world.Plan();
@@ -201,7 +213,11 @@ TEST_CASE("the exit: id and address agree, there is a lease; who asks for an egr
   CHECK(last == std::vector<std::string>{"ip saddr @lease4 return", "ip6 saddr @lease6 return",
                                          "ip saddr @egress4 counter name lease_over drop",
                                          "ip6 saddr @egress6 counter name lease_over drop"});
-  CHECK(Texts(state, "input") == std::vector<std::string>{"ip daddr @egress4 goto to_egress", "ip6 daddr @egress6 goto to_egress"});
+  const std::vector<std::string> input{
+      "ip daddr @egress4 goto to_egress", "ip6 daddr @egress6 goto to_egress",
+      "iifname egressd0 meta nfproto ipv4 meta l4proto != 1 ct state invalid,new counter name unexpected drop",
+      "iifname egressd0 meta nfproto ipv6 meta l4proto != 58 ct state invalid,new counter name unexpected drop"};
+  CHECK(Texts(state, "input") == input);
   const std::vector<std::string> to_egress{"ip daddr != @lease4 counter name lease_over drop",
                                            "ip6 daddr != @lease6 counter name lease_over drop",
                                            "meta nfproto ipv4 meta l4proto != 1 ct state invalid,new counter name unexpected drop",

@@ -31,6 +31,7 @@ class Scenario {
   std::map<EgressId, Carrier> carriers;
   std::map<std::string, Slot> slots{{"gw1", Slot{1}}, {"gw2", Slot{2}}};
   std::map<IpAddress, Hold> holds;
+  std::set<IpAddress> former;
 
   Scenario() {
     config.node.name = self;
@@ -72,6 +73,7 @@ class Scenario {
     inputs.slots = slots;
     inputs.carriers = carriers_;
     inputs.holds = holds;
+    inputs.former = former;
     return inputs;
   }
   state::State Plan() { return Build(Input()); }
