@@ -13,7 +13,6 @@ constexpr int kProbes = 3;
 // After a takeover the former holder may still be heard; whoever has held an address for longer was overtaken.
 constexpr Duration kDefended{5'000'000};
 constexpr Duration kKeepAway{10'000'000};
-constexpr Duration kDefendInterval{1'000'000};
 
 }  // namespace
 

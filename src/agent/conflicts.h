@@ -18,6 +18,9 @@ struct Probing {
   bool told = false;                                     // nobody answered in time
 };
 
+// Two that are sure of themselves must not shout for ever: between two announcements against somebody else.
+inline constexpr Duration kDefendInterval{1'000'000};
+
 struct ConflictState {
   std::map<IpAddress, Probing> probings;
   std::map<IpAddress, Time> held_since;

@@ -119,6 +119,7 @@ void Agent::Body::UpdateHolding(Time at, Output& output) {
   for (const GivenUp& given_up : holding.given_up) {
     announcer.Stop(given_up.address);
     conflicts.held_since.erase(given_up.address);
+    conflicts.defended.erase(given_up.address);
     handover.moves.erase(given_up.address);
     const auto offering = handover.offerings.find(given_up.address);
     const gossip::Hold* holder = known.HolderOf(given_up.address);
@@ -136,7 +137,12 @@ void Agent::Body::UpdateHolding(Time at, Output& output) {
   Offer(at, view, output);
   Prepare(at, view);
   // Somebody else had it as well and may have told the network so: say again where it is.
-  for (const IpAddress& address : holding.contested) announce_again.insert(address);
+  for (const IpAddress& address : holding.contested) {
+    const auto [last, first] = conflicts.defended.try_emplace(address, at);
+    if (!first && at - last->second < kDefendInterval) continue;
+    last->second = at;
+    announce_again.insert(address);
+  }
   for (const IpAddress& address : std::exchange(announce_again, {})) {
     const auto hold = committed_holds.find(address);
     if (hold != committed_holds.end() && hold->second.standing == plan::Hold::Standing::kHeld) announcer.Start(at, address);

@@ -114,7 +114,7 @@ void Agent::Body::AdvanceLeases(Time at, Output& output) {
   // It stood still for longer than its leases: others may have taken over without a word that it could hear.
   const bool holds_leases = std::ranges::any_of(committed_holds, [](const auto& entry) { return entry.second.lease.has_value(); });
   if (holds_leases && leases.ends <= at) Fence(at, output);
-  if (leases.fenced_until != kNever && leases.fenced_until <= at) {
+  if (leases.fenced_until != Time::min() && leases.fenced_until <= at) {
     leases.fenced_until = Time::min();
     view_changed = true;
   }

@@ -1,7 +1,8 @@
 // Random universes: faults for a while, then none; after a bounded time everything must be in order again.
-// EGRESSD_SIM_SEEDS=N runs more of them, EGRESSD_SIM_SEED=N one, EGRESSD_SIM_LOG=1 shows all that it said.
+// EGRESSD_SIM_SEEDS=N runs more of them, EGRESSD_SIM_SEED=N one, EGRESSD_SIM_LOG=1 shows all that it says, as it says it.
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <cstdlib>
 
 #include "sim/world.h"
@@ -126,7 +127,11 @@ std::string Disorder(World& world) {
 std::string RunSeed(std::uint64_t seed, std::size_t& taken) {
   World world(seed);
   std::vector<std::string> lines;
-  world.log = [&](const std::string& line) { lines.push_back(line); };
+  const bool live = std::getenv("EGRESSD_SIM_LOG") != nullptr;
+  world.log = [&](const std::string& line) {
+    if (live) std::fprintf(stderr, "%s\n", line.c_str());
+    lines.push_back(line);
+  };
   const std::uint64_t size = 2 + world.random().Below(5);
   for (std::uint64_t i = 1; i <= size; ++i) {
     const bool gateway = i <= 2 || world.random().Chance(0.4);
@@ -159,7 +164,7 @@ std::string RunSeed(std::uint64_t seed, std::size_t& taken) {
   }
   taken += static_cast<std::size_t>(std::ranges::count_if(lines, [](const std::string& line) { return line.contains(" ip.taken: "); }));
   if (wrong.empty()) return "";
-  const std::size_t shown = std::getenv("EGRESSD_SIM_LOG") != nullptr ? lines.size() : std::min<std::size_t>(lines.size(), 40);
+  const std::size_t shown = live ? 0 : std::min<std::size_t>(lines.size(), 40);
   std::string text = std::format("seed {}: {}\n", seed, wrong);
   for (auto line = lines.end() - static_cast<std::ptrdiff_t>(shown); line != lines.end(); ++line) text += *line + "\n";
   return text;
