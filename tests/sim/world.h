@@ -141,7 +141,10 @@ class World {
     nodes_.at(name).kernel = test::FakeKernel{};
     nodes_.at(name).gone = true;
   }
-  void Pause(const std::string& name, Duration duration) { nodes_.at(name).paused_until = now_ + duration; }
+  void Pause(const std::string& name, Duration duration) {
+    Time& until = nodes_.at(name).paused_until;
+    until = std::max(until, now_ + duration);
+  }
   void Input(const std::string& name, const agent::Input& input) {
     Node& node = nodes_.at(name);
     if (node.agent) Feed(node, input);
@@ -234,12 +237,19 @@ class World {
     Node& node = nodes_.at(to);
     if (!node.agent) return;
     if (node.paused_until > now_) {  // waits in the socket
-      At(node.paused_until, [this, from, to, source, bytes] { Deliver(from, to, source, bytes); });
+      Later(node, [this, from, to, source, bytes] { Deliver(from, to, source, bytes); });
       return;
     }
     Feed(node, agent::Datagram{.from = source, .bytes = bytes});
     const std::uint64_t wrong_keys = node.agent->rejected().wrong_key;
     if (wrong_keys != std::exchange(node.wrong_keys, wrong_keys)) on_wrong_key(from, to);
+  }
+
+  // When the process goes on; never, if it is killed: its sockets die with it.
+  void Later(const Node& node, std::function<void()> action) {
+    At(node.paused_until, [&node, life = node.incarnation, action = std::move(action)] {
+      if (node.incarnation == life) action();
+    });
   }
 
   // Waits in a socket while the process stands still.
@@ -248,7 +258,7 @@ class World {
     Node& node = nodes_.at(to);
     if (!node.agent) return;
     if (node.paused_until > now_) {
-      At(node.paused_until, [this, to, make] { DeliverPacket(to, make); });
+      Later(node, [this, to, make] { DeliverPacket(to, make); });
       return;
     }
     make(node);
