@@ -8,7 +8,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(egressd_flags INTERFACE -Wno-missing-designated-field-initializers)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  set(CMAKE_CXX_LINK_OPTIONS_IPO -flto=auto)  # link on all cores
+  set(CMAKE_CXX_LINK_OPTIONS_IPO -flto=auto)  # link on all cores; GCC runs `make` for that, and without it stays on one
 endif()
 if(EGRESSD_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
