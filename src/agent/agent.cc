@@ -17,6 +17,16 @@ gossip::Timing TimingOf(policy::Profile profile) {
   return {};
 }
 
+LeaseTiming LeaseTimingOf(policy::Profile profile) {
+  const LeaseTiming lan;
+  switch (profile) {
+    case policy::Profile::kFast: return {.round = lan.round / 4, .awake = lan.awake / 4, .lease = lan.lease / 4};
+    case policy::Profile::kWan: return {.round = lan.round * 4, .awake = lan.awake * 4, .lease = lan.lease * 4};
+    case policy::Profile::kLan: break;
+  }
+  return lan;
+}
+
 std::set<Endpoint> ContactsOf(const Settings& settings, const Stored& stored) {
   if (settings.keys.empty()) return {};
   std::set<Endpoint> contacts = stored.peers;
@@ -40,6 +50,11 @@ Agent::Body::Body(Settings the_settings, PolicyParser the_parser, Stored stored,
       sealed_incarnation(settings.incarnation),
       tunnel_number(stored.tunnel_number),
       now(start),
+      watch(settings.seed),
+      lease_timing(LeaseTimingOf(settings.config.cluster.profile)),
+      voter(start, lease_timing),
+      asker(lease_timing, settings.incarnation << 16U),
+      drained(stored.drained),
       slots(settings.slots) {
   if (!settings.keys.empty()) {
     channel.emplace(settings.keys, settings.config.cluster.name, settings.config.node.name, settings.incarnation, settings.seed);
@@ -97,21 +112,20 @@ void Agent::Body::Take(Time, const WorkloadsChanged& input, Output&) {
   }
 }
 
+void Agent::Body::Take(Time, const HandOver&, Output&) { stopping = view_changed = true; }
+
 void Agent::Body::Take(Time at, const Leave&, Output& output) {
   if (leaving) return;
   leaving = true;
-  for (const auto& [address, term] : claims) {
-    const std::string object = address.ToString();
-    output.notes.push_back({.kind = "ip.released", .text = std::format("{} released: this node stops", object), .object = object});
-  }
-  claims.clear();
-  announcer.StopAll();
+  watch.Stop(at);
+  ReleaseAll("this node stops", output);
   view_changed = true;
   if (synced) Publish(at);
 }
 
 // Everything that follows from the inputs so far, in the order in which one thing needs the other.
 void Agent::Body::Settle(Time at, Output& output) {
+  AdvanceWatch(at, output);
   ReadEvents(output);
   if (!pending) {
     if (const auto arrived = replication.TakeArrived()) Adopt(*arrived, output);
@@ -121,7 +135,13 @@ void Agent::Body::Settle(Time at, Output& output) {
     retry_at = kNever;
     commit_needed = true;
   }
+  const auto over = [&](const auto& entry) { return entry.second <= at; };
   if (std::erase_if(refused, [&](const auto& entry) { return entry.second.until <= at; }) > 0) view_changed = true;
+  if (std::erase_if(leaving_until, over) + std::erase_if(not_offered, over) > 0) view_changed = true;
+  if (HandoverTimer() <= at || DetectionTimer() <= at) view_changed = true;
+  if (drain_ends <= at) SetDrained(at, {.on = false}, output);
+  AdvanceProbes(at, output);
+  AdvanceLeases(at, output);
   if (may_take_at != kNever && may_take_at <= at) {
     may_take_at = kNever;
     view_changed = true;
@@ -132,13 +152,18 @@ void Agent::Body::Settle(Time at, Output& output) {
       view_changed = false;
       UpdateTunnelNumber();
       UpdateUnable();
+      UpdateWatch(at);
       UpdateHolding(at, output);
       // What comes of an apply is told when the kernel has it.
       if (!pending) Publish(at);
-      UpdateInputs();
+      UpdateInputs(at, output);
+      TellOffered(output);
     }
     Rebuild(output);
+    AdvanceRound(at, output);
   }
+  AdvanceRenewal(at, output);
+  AdvanceDeliveries(at);
   if (replicates()) {
     replication.Consider(at, membership.members());
   }
@@ -165,7 +190,8 @@ void Agent::Body::Announce(Time at, Output& output) {
 
 void Agent::Body::Store(Output& output) {
   if (!host_known) return;
-  Remembered next{.incarnation = membership.incarnation(), .tunnel_number = tunnel_number, .peers = {}, .version = replication.version()};
+  Remembered next{.incarnation = membership.incarnation(), .tunnel_number = tunnel_number, .peers = {}, .version = replication.version(),
+                  .drained = drained};
   for (const auto& [name, member] : membership.members()) {
     if (member.verdict != gossip::Verdict::kLeft) next.peers.insert(member.record.gossip);
   }
@@ -174,17 +200,26 @@ void Agent::Body::Store(Output& output) {
   output.store = Encode(Stored{.incarnation = remembered.incarnation,
                                .tunnel_number = remembered.tunnel_number,
                                .peers = remembered.peers,
-                               .generation = in_force->selection ? EncodeGeneration(in_force->generation) : ""});
+                               .generation = in_force->selection ? EncodeGeneration(in_force->generation) : "",
+                               .drained = drained});
 }
 
 Time Agent::Body::NextTimer(Time at) const {
-  Time next = std::min({replication.NextTimer(), announcer.NextTimer(), retry_at, membership.NextTimer(at)});
+  Time next = std::min({replication.NextTimer(), announcer.NextTimer(), retry_at, membership.NextTimer(at), watch.NextTimer(), LeaseTimer(),
+                        HandoverTimer(), ConnectionsTimer(), ProbesTimer(), DetectionTimer(), drain_ends});
   for (const auto& [address, refusal] : refused) next = std::min(next, refusal.until);
   if (!synced) next = std::min(next, membership.sync().NextTimer(at));
   if (synced && may_take_at > at) next = std::min(next, may_take_at);
-  return next == kNever ? kNever : std::max(next, at + Duration{1000});
+  return next == kNever ? kNever : std::max(next, at + Duration{200});
 }
 
+bool Agent::hands_over() const { return !body_->offerings.empty() || !body_->leaving_until.empty(); }
+bool Agent::may_wake() const {
+  const auto& holds = body_->inputs.holds;
+  return std::ranges::any_of(holds, [](const auto& entry) { return entry.second.lease.has_value(); }) &&
+         std::ranges::none_of(holds, [&](const auto& entry) { return body_->IsStrict(entry.first); });
+}
+plan::TunnelIdentity Agent::tunnel_identity() const { return body_->inputs.self; }
 const state::State& Agent::desired() const { return body_->desired; }
 std::uint64_t Agent::revision() const { return body_->revision; }
 const std::string& Agent::policy_text() const { return body_->in_force->generation.text; }

@@ -203,12 +203,19 @@ void Agent::Body::Adopt(const gossip::Generation& generation, Output& output) {
 }
 
 void Agent::Body::Take(Time at, const Committed& input, Output& output) {
+  if (input.error && input.error->kind == ErrorKind::kExpired) {
+    // This process stood still between the decision and the commit, or a strict lease waits for its round: decide again.
+    view_changed = true;
+    commit_waits = std::ranges::any_of(inputs.holds, [&](const auto& entry) { return IsStrict(entry.first); });
+    commit_needed = commit_needed || !commit_waits;
+    return;
+  }
   if (input.error) {
     if (pending && pending->revision != 0 && input.revision >= pending->revision) return AbandonApply(*input.error, output);
     if (input.revision < revision) return;  // there is a later one under way
     // What the kernel did not take is not held here: somebody else may.
     std::erase_if(claims, [&](const auto& entry) {
-      if (committed_addresses.contains(entry.first)) return false;
+      if (committed_holds.contains(entry.first)) return false;
       refused[entry.first] = {.until = at + kKernelRetry, .reason = input.error->message};
       return true;
     });
@@ -229,14 +236,20 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
   if (pending && pending->revision != 0) FinishApply(output);
   if (recheck) output.recheck_connections = true;
   recheck = false;
-  std::set<IpAddress> held(inputs.local_egress_ips.begin(), inputs.local_egress_ips.end());
-  for (const IpAddress& address : held) {
-    if (!committed_addresses.contains(address)) announcer.Start(at, address);
+  const auto held_in = [](const std::map<IpAddress, plan::Hold>& holds, const IpAddress& address) {
+    const auto found = holds.find(address);
+    return found != holds.end() && found->second.standing == plan::Hold::Standing::kHeld;
+  };
+  for (const auto& [address, hold] : inputs.holds) {
+    if (held_in(inputs.holds, address) && !held_in(committed_holds, address)) announcer.Start(at, address);
   }
-  for (const IpAddress& address : committed_addresses) {
-    if (!held.contains(address)) announcer.Stop(address);
+  for (const auto& [address, hold] : committed_holds) {
+    if (!held_in(inputs.holds, address)) announcer.Stop(address);
+    if (!inputs.holds.contains(address)) output.forget.push_back(address);
   }
-  committed_addresses = std::move(held);
+  committed_holds = inputs.holds;
+  LeasesPlaced(at);
+  HandoverCommitted(at);
 }
 
 }  // namespace egressd::agent

@@ -32,13 +32,14 @@ Note NoteOf(const gossip::MemberEvent& event) {
 
 }  // namespace
 
-void Agent::Body::Take(Time at, const Datagram& input, Output&) {
+void Agent::Body::Take(Time at, const Datagram& input, Output& output) {
   if (!channel || !membership.sync().begun()) return;
   const auto received = channel->Open(input.bytes);
   if (!received) return Count(rejected, received.error());
   if (received->sender == settings.config.node.name) {
     // Our own words come back to us when we are among the join addresses; a stranger's do not come from our address.
-    if (received->incarnation != membership.incarnation() && input.from.address != underlay) membership.DuplicateSeen(at);
+    const bool namesake = received->incarnation != membership.incarnation() && input.from.address != underlay;
+    if (namesake && received->message) membership.Receive(at, input.from, received->sender, *received->message);
     return;
   }
   if (!received->message) return;
@@ -48,7 +49,44 @@ void Agent::Body::Take(Time at, const Datagram& input, Output&) {
     if (replicates()) replication.Receive(at, input.from, received->sender, *chunk);
   } else {
     membership.Receive(at, input.from, received->sender, *received->message);
+    if (const auto* letter = std::get_if<gossip::Letter>(&*received->message)) Receive(at, input.from, received->sender, *letter, output);
   }
+}
+
+void Agent::Body::Receive(Time at, const Endpoint& from, const std::string& sender, const gossip::Letter& letter, Output& output) {
+  if (!membership.members().contains(sender)) return;
+  const auto decoded = Decode(letter.bytes);
+  if (!decoded) {
+    ++rejected.malformed;
+    return;
+  }
+  if (const auto* request = std::get_if<LeaseRequest>(&*decoded)) {
+    Receive(at, from, sender, *request);
+  } else if (const auto* grant = std::get_if<LeaseGrant>(&*decoded)) {
+    Receive(at, sender, *grant, output);
+  } else if (const auto* connections = std::get_if<Connections>(&*decoded)) {
+    Receive(from, sender, *connections, output);
+  } else if (const auto* taken = std::get_if<ConnectionsTaken>(&*decoded)) {
+    Receive(sender, *taken);
+  } else if (const auto* ports = std::get_if<RemappedPorts>(&*decoded)) {
+    for (const state::Translation& translation : ports->translations) remaps.Learn(translation);
+  } else if (std::holds_alternative<RemappedPortsWanted>(*decoded)) {
+    output.collect_remapped = true;
+  } else if (const auto* move = std::get_if<MoveOrder>(&*decoded)) {
+    Receive(*move);
+  } else if (const auto* drain = std::get_if<DrainOrder>(&*decoded)) {
+    Receive(at, *drain, output);
+  }
+}
+
+void Agent::Body::SendLetter(const Endpoint& to, const Letter& letter) { SendBytes(to, Encode(letter)); }
+
+void Agent::Body::SendBytes(const Endpoint& to, const gossip::Bytes& bytes) {
+  letters.push_back({.to = to, .message = gossip::Letter{.bytes = bytes}});
+}
+
+Endpoint Agent::Body::OwnEndpoint() const {
+  return {.address = settings.config.cluster.listen_address.value_or(*underlay), .port = settings.config.cluster.listen_port};
 }
 
 void Agent::Body::ReadEvents(Output& output) {
@@ -64,10 +102,16 @@ void Agent::Body::TryToSync(Time at, Output& output) {
   view_changed = commit_needed = true;
   const auto& former = membership.former();
   if (former) {
-    for (const gossip::Claim& claim : former->claims) claims[claim.address] = claim.term;
+    for (const gossip::Claim& claim : former->claims) {
+      claims[claim.address] = claim.term;
+      if (IsStrict(claim.address)) unconfirmed.insert(claim.address);
+    }
     if (former->tunnel_number != 0) tunnel_number = former->tunnel_number;
   }
   // Whoever starts together with us is heard of within this; before that, nothing new is taken.
+  first_round_at = at + lease_timing.awake + lease_timing.lease;  // what an earlier start may still have in the kernel runs out
+  for (const auto& [name, member] : membership.members()) SendLetter(member.record.gossip, RemappedPortsWanted{});
+  output.collect_remapped = true;
   may_take_at = membership.members().empty() && settings.config.cluster.join.empty() ? at : at + timing.probe_interval;
   output.notes.push_back({.kind = "cluster.synced",
                           .text = std::format("synced with {} other {}", membership.members().size(),
@@ -80,6 +124,7 @@ void Agent::Body::TryToSync(Time at, Output& output) {
 void Agent::Body::Flush(Output& output) {
   std::vector<gossip::Outgoing> outgoing = membership.TakeOutgoing();
   std::ranges::move(replication.TakeOutgoing(), std::back_inserter(outgoing));
+  std::ranges::move(std::exchange(letters, {}), std::back_inserter(outgoing));
   if (!channel) return;
   if (membership.incarnation() != sealed_incarnation) {
     sealed_incarnation = membership.incarnation();
@@ -93,8 +138,7 @@ void Agent::Body::Flush(Output& output) {
 void Agent::Body::UpdateUnderlay(Time at) {
   underlay = UnderlayOf(settings.config, host, underlay);
   if (!underlay) return;
-  const policy::NodeConfig::Cluster& cluster = settings.config.cluster;
-  membership.Begin(at, {.address = cluster.listen_address.value_or(*underlay), .port = cluster.listen_port});
+  membership.Begin(at, OwnEndpoint());
 }
 
 // Own number: the former one, else the first choice; when a living node with an earlier name has the same, the next free one.
@@ -121,7 +165,7 @@ gossip::Record Agent::Body::OwnRecord() const {
   record.name = settings.config.node.name;
   record.presence = leaving ? gossip::Presence::kLeft : gossip::Presence::kMember;
   record.ready = ready();
-  record.gossip = {.address = settings.config.cluster.listen_address.value_or(*underlay), .port = settings.config.cluster.listen_port};
+  record.gossip = OwnEndpoint();
   record.underlay = *underlay;
   record.tunnel_number = tunnel_number;
   for (const auto& [key, value] : settings.config.node.labels) {
@@ -139,6 +183,14 @@ gossip::Record Agent::Body::OwnRecord() const {
   }
   record.unable = unable;
   if (record.unable.size() > gossip::kClaimLimit) record.unable.resize(gossip::kClaimLimit);
+  record.drained = drained || stopping;
+  for (const auto& [address, offering] : offerings) {
+    if (!claims.contains(address) || record.offers.size() >= gossip::kClaimLimit) continue;
+    record.offers.push_back({.address = address, .to = offering.to, .silent = offering.stage == Offering::Stage::kSilent});
+  }
+  for (const auto& [address, preparation] : preparing) {
+    if (IsPrepared(now, preparation) && record.prepared.size() < gossip::kClaimLimit) record.prepared.push_back(address);
+  }
   return record;
 }
 
@@ -157,7 +209,13 @@ std::vector<NodeView> Agent::Body::View(const gossip::Record& own) const {
   };
   for (const auto& [name, member] : membership.members()) {
     if (!own_added && own.name < name) add_own();
-    nodes.push_back({.record = &member.record, .lives = member.lives(), .alive = member.verdict == gossip::Verdict::kAlive});
+    NodeView node{.record = &member.record, .lives = member.lives(), .alive = member.verdict == gossip::Verdict::kAlive};
+    const Liveness liveness = watch.liveness(name);
+    if (liveness == Liveness::kDaemonSilent || liveness == Liveness::kSilent) node.alive = false;
+    if (const auto until = GoesOnUntil(name, member); until && (liveness == Liveness::kDaemonSilent || !node.lives)) {
+      node.lives = now < *until;
+    }
+    nodes.push_back(node);
   }
   if (!own_added) add_own();
   return nodes;

@@ -10,6 +10,8 @@
 namespace egressd::agent {
 namespace {
 
+constexpr std::size_t kSeenTerms = 65'536;
+
 // `egress_ip: node` has no address to place; every source node spreads its policies by a key of its own.
 IpAddress PlacementKey(const std::string& node, const std::string& policy) {
   std::array<std::uint8_t, 16> bytes{};
@@ -45,33 +47,126 @@ void Agent::Body::UpdateUnable() {
     if (!entry->second) continue;
     const auto device = plan::UplinkFor(set, settings.config, host, gateway, address);
     const state::HostDevice* uplink = device ? host.Device(*device) : nullptr;
-    if (uplink == nullptr || !uplink->running || refused.contains(address)) unable.push_back(address);
+    if (uplink == nullptr || !uplink->running || refused.contains(address) || unhealthy.contains(gateway)) unable.push_back(address);
   }
+}
+
+HoldingView Agent::Body::ViewForHolding(Time at, const gossip::Record& own) {
+  HoldingView view{.self = own.name, .nodes = View(own), .set = nullptr, .gateway_of = current().gateway_of, .may_take = false};
+  if (current().selection) view.set = &current().selection->set();
+  view.may_take = ready() && may_take_at == kNever && fenced_until <= at && HasQuorum();
+  for (const NodeView& node : view.nodes) {
+    for (const gossip::Claim& claim : node.record->claims) {
+      std::uint64_t& seen = seen_terms[claim.address];
+      seen = std::max(seen, claim.term);
+    }
+  }
+  // Those of addresses that a policy no longer has are kept: the next one may have them again.
+  if (seen_terms.size() > kSeenTerms) std::erase_if(seen_terms, [&](const auto& entry) { return !view.gateway_of.contains(entry.first); });
+  view.seen_terms = seen_terms;
+  view.offered = OfferedAndSilent(view);
+  return view;
+}
+
+void Agent::Body::ReleaseAll(std::string_view reason, Output& output) {
+  for (const auto& [address, term] : claims) {
+    const std::string object = address.ToString();
+    output.notes.push_back({.kind = "ip.released", .text = std::format("{} released: {}", object, reason), .object = object});
+  }
+  claims.clear();
+  wanted.clear();
+  offerings.clear();
+  preparing.clear();
+  announcer.StopAll();
 }
 
 void Agent::Body::UpdateHolding(Time at, Output& output) {
   if (leaving) return;
+  judged = at;
+  if (membership.silent()) return ReleaseAll("another node uses this node's name", output);
   const gossip::Record own = OwnRecord();
-  HoldingView view{.self = own.name, .nodes = View(own), .set = nullptr, .gateway_of = current().gateway_of, .may_take = false};
-  if (current().selection) view.set = &current().selection->set();
-  view.may_take = ready() && may_take_at == kNever;
-  const Holding holding = Decide(view);
-  claims.clear();
-  for (const gossip::Claim& claim : holding.claims) claims[claim.address] = claim.term;
+  const HoldingView view = ViewForHolding(at, own);
+  Holding holding = Decide(view);
+  const gossip::Claims known = ClaimsOf(view.nodes);
+  if (!HasQuorum()) {
+    for (const gossip::Claim& claim : std::exchange(holding.claims, {})) {
+      holding.given_up.push_back({.address = claim.address, .reason = "this node sees no majority of the cluster"});
+    }
+    holding.contested.clear();
+  }
+  wanted.clear();
+  std::erase_if(holding.claims, [&](const gossip::Claim& claim) { return !MayClaim(at, claim, holding); });
+  std::erase_if(holding.taken, [&](const IpAddress& address) { return !std::ranges::contains(holding.claims, address, &gossip::Claim::address); });
+  std::map<IpAddress, std::uint64_t> next;
+  for (const gossip::Claim& claim : holding.claims) next[claim.address] = claim.term;
+  for (const auto& [address, term] : claims) {
+    const bool said = next.contains(address) || std::ranges::contains(holding.given_up, address, &GivenUp::address);
+    if (!said) holding.given_up.push_back({.address = address, .reason = "no majority consents"});
+  }
+  claims = std::move(next);
   std::vector<Note>& notes = pending ? pending->notes : output.notes;
   for (const IpAddress& address : holding.taken) {
     const std::string object = address.ToString();
+    held_since[address] = at;
+    preparing.erase(address);
+    leaving_until.erase(address);
+    probings.erase(address);
     notes.push_back({.kind = "ip.taken", .text = std::format("{} taken (term {})", object, claims[address]), .object = object});
   }
   for (const GivenUp& given_up : holding.given_up) {
     announcer.Stop(given_up.address);
+    held_since.erase(given_up.address);
+    moves.erase(given_up.address);
+    const auto offering = offerings.find(given_up.address);
+    const gossip::Hold* holder = known.HolderOf(given_up.address);
+    const bool handed_over = offering != offerings.end() && holder != nullptr && holder->node == offering->second.to;
+    if (handed_over) leaving_until[given_up.address] = at + kLinger;
+    if (offering != offerings.end()) offerings.erase(offering);
     notes.push_back({.kind = "ip.released", .text = std::format("{} released: {}", given_up.address.ToString(), given_up.reason),
                             .object = given_up.address.ToString()});
   }
+  std::erase_if(probings, [&](const auto& entry) { return known.HolderOf(entry.first) != nullptr || !view.gateway_of.contains(entry.first); });
+  AdvanceOfferings(at, view, output);
+  Offer(at, view, output);
+  Prepare(at, view);
   // Somebody else had it as well and may have told the network so: say again where it is.
-  for (const IpAddress& address : holding.contested) {
-    if (committed_addresses.contains(address)) announcer.Start(at, address);
+  for (const IpAddress& address : holding.contested) announce_again.insert(address);
+  for (const IpAddress& address : std::exchange(announce_again, {})) {
+    const auto hold = committed_holds.find(address);
+    if (hold != committed_holds.end() && hold->second.standing == plan::Hold::Standing::kHeld) announcer.Start(at, address);
   }
+}
+
+// What placement gives to this node may need more: the consent of a majority, or the word of the uplink that it is free.
+bool Agent::Body::MayClaim(Time at, const gossip::Claim& claim, const Holding& holding) {
+  const bool taken = std::ranges::contains(holding.taken, claim.address);
+  if (IsStrict(claim.address)) {
+    if (MayHold(at, claim.address)) return true;
+    wanted[claim.address] = claim.term;
+    return !taken && unconfirmed.contains(claim.address);
+  }
+  // An apply asks the kernel at once, so that it can be refused as a whole.
+  return !taken || pending || !holding.new_to_everybody.contains(claim.address) || IsProbed(at, claim.address);
+}
+
+// What this node does for every egress IP that it has to do with.
+std::map<IpAddress, plan::Hold> Agent::Body::Holds(Time at) const {
+  using Standing = plan::Hold::Standing;
+  std::map<IpAddress, plan::Hold> holds;
+  const auto add = [&](const IpAddress& address, Standing standing) {
+    if (!current().gateway_of.contains(address)) return;
+    holds[address] = {.standing = standing, .lease = LeaseOf(address)};
+  };
+  if (fenced_until > at) return holds;
+  for (const auto& [address, preparation] : preparing) add(address, Standing::kPrepared);
+  for (const auto& [address, until] : leaving_until) add(address, Standing::kLeaving);
+  for (const auto& [address, term] : claims) {
+    if (!MayHold(at, address) && !unconfirmed.contains(address)) continue;
+    const auto offering = offerings.find(address);
+    const bool stays = offering == offerings.end() || offering->second.stage == Offering::Stage::kOffered;
+    add(address, stays ? Standing::kHeld : Standing::kLeaving);
+  }
+  return holds;
 }
 
 std::vector<plan::Peer> Agent::Body::Peers(const std::vector<NodeView>& nodes) const {
@@ -96,7 +191,16 @@ std::vector<plan::Peer> Agent::Body::Peers(const std::vector<NodeView>& nodes) c
   return peers;
 }
 
-std::map<EgressId, plan::Carrier> Agent::Body::Carriers(const std::vector<NodeView>& nodes) const {
+const gossip::Hold* Agent::Body::LastHolder(const gossip::Claims& known, const IpAddress& address) const {
+  const gossip::Hold* last = known.LastHolderOf(address);
+  if (last == nullptr) return nullptr;
+  const auto member = membership.members().find(last->node);
+  if (member == membership.members().end() || member->second.verdict == gossip::Verdict::kLeft) return nullptr;
+  return now < member->second.since + LeaseOf(address).value_or(Duration{0}) ? last : nullptr;
+}
+
+std::map<EgressId, plan::Carrier> Agent::Body::Carriers(const std::vector<NodeView>& nodes,
+                                                        const std::map<IpAddress, plan::Hold>& holds) const {
   const std::string& self = settings.config.node.name;
   const gossip::Claims known = ClaimsOf(nodes);
   const auto carried_by = [&](const std::string& node) -> plan::Carrier {
@@ -108,7 +212,10 @@ std::map<EgressId, plan::Carrier> Agent::Body::Carriers(const std::vector<NodeVi
   for (const policy::Binding& binding : current().generation.bindings.bindings) {
     if (binding.egress_ip) {
       const gossip::Hold* holder = known.HolderOf(*binding.egress_ip);
+      // The daemon of a dead holder is dead for certain; its kernel may go on for as long as its lease lasts.
+      if (holder == nullptr) holder = LastHolder(known, *binding.egress_ip);
       carriers[binding.id] = carried_by(holder != nullptr ? holder->node : "");
+      if (holder != nullptr && holder->node == self && !holds.contains(*binding.egress_ip)) carriers[binding.id] = {};
       continue;
     }
     if (IsGatewayNode(binding.gateway, self, settings.config.node.labels) && !leaving) {
@@ -132,7 +239,7 @@ std::map<EgressId, plan::Carrier> Agent::Body::Carriers(const std::vector<NodeVi
   return carriers;
 }
 
-void Agent::Body::UpdateInputs() {
+void Agent::Body::UpdateInputs(Time at, Output& output) {
   const gossip::Record own = OwnRecord();
   const std::vector<NodeView> nodes = View(own);
   const Compiled& compiled = current();
@@ -156,7 +263,8 @@ void Agent::Body::UpdateInputs() {
   }
   slots.Assign(gateways);
   next.slots = slots.slots();
-  next.carriers = Carriers(nodes);
+  next.holds = Holds(at);
+  next.carriers = Carriers(nodes, next.holds);
   for (auto& [id, carrier] : next.carriers) {
     if (carrier.kind == plan::Carrier::Kind::kPeer && !next.slots.contains(carrier.peer)) carrier = {};  // no way to it
   }
@@ -165,8 +273,9 @@ void Agent::Body::UpdateInputs() {
     const plan::Carrier& carrier = next.carriers[binding.id];
     if (!binding.egress_ip && carrier.kind == plan::Carrier::Kind::kPeer) node_carriers[binding.policy] = carrier.peer;
   }
-  for (const auto& [address, term] : claims) {
-    if (compiled.gateway_of.contains(address)) next.local_egress_ips.push_back(address);
+  FollowCarriers(at, next.carriers, output);
+  for (auto& [id, carrier] : next.carriers) {
+    if (restoring.contains(id)) carrier = {};  // until the new gateway knows its ports
   }
   if (next == inputs) return;
   const auto is_peer = [](const plan::Carrier& carrier) { return carrier.kind == plan::Carrier::Kind::kPeer; };
@@ -204,6 +313,7 @@ void Agent::Body::Rebuild(Output& output) {
   }
   commit_needed = false;
   output.commit = ++revision;
+  WakeForCommit(output);
   if (apply_waits) pending->revision = revision;
 }
 

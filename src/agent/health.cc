@@ -16,6 +16,9 @@ void AddMembers(const Status& status, std::vector<Health>& health) {
                         .hint = std::format("check egressd on {} ({}) and UDP between the nodes", node.name, node.address.ToString())});
     } else if (node.state == NodeState::kSuspect) {
       health.push_back({.code = "W102", .object = node.name, .text = "node does not answer", .hint = "it is declared dead if this lasts"});
+    } else if (node.state == NodeState::kDrained) {
+      health.push_back({.code = "W109", .object = node.name, .text = "node is drained: it takes no egress IPs",
+                        .hint = std::format("egressctl undrain {}", node.name)});
     } else if (node.state == NodeState::kAlive && !node.self && node.generation != status.generation && node.generation != 0) {
       health.push_back({.code = "W103", .object = node.name,
                         .text = std::format("policy generation {} there, {} here", node.generation, status.generation),

@@ -24,6 +24,7 @@ std::string_view ToString(NodeState state) {
     case NodeState::kAlive: return "alive";
     case NodeState::kSuspect: return "suspect";
     case NodeState::kDead: return "dead";
+    case NodeState::kDrained: return "drained";
     case NodeState::kLeft: break;
   }
   return "left";
@@ -58,12 +59,16 @@ std::vector<NodeStatus> Agent::Body::NodeStatuses() const {
   if (underlay) {
     NodeStatus& self = add(OwnRecord());
     self.self = true;
-    self.state = leaving ? NodeState::kLeft : NodeState::kAlive;
+    self.state = leaving ? NodeState::kLeft : drained ? NodeState::kDrained : NodeState::kAlive;
     self.generation = in_force->generation.number;
   }
   for (const auto& [name, member] : membership.members()) {
     NodeStatus& status = add(member.record);
     status.state = StateOf(member.verdict);
+    if (status.state == NodeState::kAlive && member.record.drained) status.state = NodeState::kDrained;
+    status.bfd = watch.Describe(name);
+    status.detection_time = watch.DetectionTime(name);
+    if (!status.bfd.empty()) status.path = watch.PathAnswers(name, now) ? "up" : "down";
     status.round_trip = member.round_trip;
     if (!member.lives()) status.egress_ips.clear();
   }
@@ -71,17 +76,32 @@ std::vector<NodeStatus> Agent::Body::NodeStatuses() const {
   return nodes;
 }
 
+// On its way from one node to another one, as its holder says.
+bool Agent::Body::IsOffered(const IpAddress& address) const {
+  return offerings.contains(address) || std::ranges::any_of(membership.members(), [&](const auto& entry) {
+    return entry.second.lives() && std::ranges::contains(entry.second.record.offers, address, &gossip::Offer::address);
+  });
+}
+
 std::vector<EgressIpStatus> Agent::Body::EgressIpStatuses() const {
   std::vector<EgressIpStatus> result;
   if (!underlay) return result;
   const gossip::Record own = OwnRecord();
   const gossip::Claims known = ClaimsOf(View(own));
+  const auto held = [&](const IpAddress& address) {
+    const auto hold = committed_holds.find(address);
+    return hold != committed_holds.end() && hold->second.standing == plan::Hold::Standing::kHeld;
+  };
   for (const auto& [address, gateway] : in_force->gateway_of) {
     EgressIpStatus status{.address = address, .gateway = gateway};
     if (const gossip::Hold* holder = known.HolderOf(address)) {
       status.node = holder->node;
-      const bool on_its_way = holder->node == own.name && !committed_addresses.contains(address);
-      status.state = known.Contested(address) ? EgressIpState::kConflict : on_its_way ? EgressIpState::kMoving : EgressIpState::kHeld;
+      const bool on_its_way = holder->node == own.name && !held(address);
+      const bool offered = IsOffered(address);
+      status.state = known.Contested(address) ? EgressIpState::kConflict
+                     : on_its_way || offered  ? EgressIpState::kMoving
+                                              : EgressIpState::kHeld;
+      if (holder->node == own.name && held(address)) status.lease = committed_holds.at(address).lease;
     }
     result.push_back(std::move(status));
   }

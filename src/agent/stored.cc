@@ -7,7 +7,7 @@
 namespace egressd::agent {
 namespace {
 
-constexpr std::string_view kMagic = "egressd1";
+constexpr std::string_view kMagic = "egressd2";
 constexpr std::size_t kDigestBytes = 8;
 
 }  // namespace
@@ -20,6 +20,7 @@ std::string Encode(const Stored& stored) {
   out.Varint(stored.peers.size());
   for (const Endpoint& peer : stored.peers) out.Place(peer);
   out.Text(stored.generation);
+  out.U8(stored.drained ? 1 : 0);
   const std::uint64_t digest = StableHash(TextOf(out.bytes()));
   out.U64(digest);
   return TextOf(out.bytes());
@@ -36,7 +37,9 @@ std::optional<Stored> DecodeStored(std::string_view bytes) {
   stored.tunnel_number = in.U16();
   for (std::size_t n = in.Count(gossip::kMemberLimit, 7); n > 0 && in.ok(); --n) stored.peers.insert(in.Place());
   stored.generation = in.Text(2 * gossip::kGenerationLimit);
-  if (!in.done()) return std::nullopt;
+  const std::uint8_t drained = in.U8();
+  stored.drained = drained == 1;
+  if (!in.done() || drained > 1) return std::nullopt;
   return stored;
 }
 

@@ -17,6 +17,7 @@ struct Stored {
   std::uint16_t tunnel_number = 0;   // 0 = none yet
   std::set<Endpoint> peers;          // where the other members listened, beside the join addresses of the node file
   std::string generation;            // EncodeGeneration, "" = none
+  bool drained = false;
   bool operator==(const Stored&) const = default;
 };
 

@@ -84,7 +84,7 @@ Followed Watch(Session& session, std::int64_t generation, milliseconds patience)
       const std::string& name = node["name"].text();
       if (node["generation"].integer() >= generation) {
         seen.emplace(name, after.count());
-      } else if (node["state"].text() == "alive") {
+      } else if (node["state"].text() == "alive" || node["state"].text() == "drained") {
         out.missing.push_back(name);
       }
     }

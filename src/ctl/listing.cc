@@ -1,5 +1,7 @@
 #include "ctl/listing.h"
 
+#include <algorithm>
+#include <cmath>
 #include <format>
 
 #include "ctl/table.h"
@@ -41,6 +43,9 @@ constexpr const char* kPolicies = "policies";
 constexpr const char* kPools = "pools";
 constexpr const char* kAddresses = "addresses";
 constexpr const char* kEgressIps = "egress_ips";
+constexpr const char* kDefault = "default";
+constexpr const char* kFailback = "failback";
+constexpr const char* kPath = "path";
 
 std::string State(const Session& session, const Json& item) { return PaintedState(session, item["state"].text()); }
 
@@ -60,7 +65,8 @@ std::string ActionOrDisabled(const Session& session, const Json& item) {
 }
 std::string Alive(const Session& session, const Json& item) {
   const auto alive = item["alive"].integer();
-  const std::string text = std::format("{} of {}", alive, item["nodes"].items().size());
+  std::string text = std::format("{} of {}", alive, item["nodes"].items().size());
+  if (item["drained"].integer() > 0) text += std::format(", {} drained", item["drained"].integer());
   return alive == 0 ? session.Red(text) : text;
 }
 std::string Placed(const Session& /*session*/, const Json& item) {
@@ -68,7 +74,29 @@ std::string Placed(const Session& /*session*/, const Json& item) {
   for (const Json& ip : item["egress_ips"].items()) parts.push_back(std::format("{}@{}", ip["ip"].text(), Dash(ip["node"].text())));
   return Dash(Join(parts, " "));
 }
-std::string Default(const Session& /*session*/, const Json& item) { return item["default"].boolean() ? "yes" : "-"; }
+template <const char* const& kMember>
+std::string YesOf(const Session& /*session*/, const Json& item) {
+  return item[kMember].boolean() ? "yes" : "-";
+}
+
+// "15s", "300ms"; real numbers arrive as integers when they are whole.
+std::string DurationText(const Json& milliseconds) {
+  const double value = milliseconds.real();
+  if (value >= 1000 && value == std::floor(value / 1000) * 1000) return std::format("{:.0f}s", value / 1000);
+  return std::format("{:.0f}ms", value);
+}
+std::string Lease(const Session& /*session*/, const Json& item) {
+  return item["lease_ms"].is_null() ? "-" : DurationText(item["lease_ms"]);
+}
+std::string Takeover(const Session& /*session*/, const Json& item) {
+  return std::format("{} {}", item["takeover"].text(), DurationText(item["restart_grace_ms"]));
+}
+std::string Bfd(const Session& session, const Json& item) {
+  const std::string& state = item["bfd"].text();
+  if (state.empty()) return "-";
+  const std::string painted = state == "up" ? session.Green(state) : state == "down" ? session.Red(state) : session.Yellow(state);
+  return item["detection_ms"].is_null() ? painted : std::format("{} {}", painted, DurationText(item["detection_ms"]));
+}
 
 }  // namespace
 
@@ -83,10 +111,12 @@ std::span<const Kind> Kinds() {
         {"STATE", State},
         {"ROLE", Role},
         {"RTT", RoundTrip},
+        {"BFD", Bfd, Shown::kWhenSet},
+        {"PATH", TextOf<kPath>, Shown::kWhenSet},
         {"GENERATION", NumberOf<kGeneration>},
         {"IPS", NumberOfIps},
-        {"TUNNEL", TextOf<kTunnelAddress>, true},
-        {"HELD", TextsOf<kEgressIps>, true},
+        {"TUNNEL", TextOf<kTunnelAddress>, Shown::kWide},
+        {"HELD", TextsOf<kEgressIps>, Shown::kWide},
         {"LABELS", Labels}}},
       {"gateways",
        "gateway",
@@ -97,8 +127,10 @@ std::span<const Kind> Kinds() {
         {"NODES", TextsOf<kNodes>},
         {"POOLS", TextsOf<kPools>},
         {"EGRESS IPS", Placed},
-        {"DEFAULT", Default, true},
-        {"POLICIES", TextsOf<kPolicies>, true}}},
+        {"TAKEOVER", Takeover, Shown::kWide},
+        {"FAILBACK", YesOf<kFailback>, Shown::kWide},
+        {"DEFAULT", YesOf<kDefault>, Shown::kWide},
+        {"POLICIES", TextsOf<kPolicies>, Shown::kWide}}},
       {"policies",
        "policy",
        kName,
@@ -119,6 +151,7 @@ std::span<const Kind> Kinds() {
         {"GATEWAY", TextOf<kGateway>},
         {"NODE", TextOf<kNode>},
         {"STATE", State},
+        {"LEASE", Lease, Shown::kWhenSet},
         {"POLICIES", TextsOf<kPolicies>}}},
       {"workloads",
        "workload",
@@ -128,7 +161,7 @@ std::span<const Kind> Kinds() {
         {"NAMESPACE", TextOf<kNamespace>},
         {"ADDRESSES", TextsOf<kAddresses>},
         {"POLICIES", TextsOf<kPolicies>},
-        {"NODE", TextOf<kNode>, true},
+        {"NODE", TextOf<kNode>, Shown::kWide},
         {"LABELS", Labels}}},
   };
   return kKinds;
@@ -140,7 +173,11 @@ std::string Listing(const Session& session, const Kind& kind, const Json& items)
     for (const Json& item : items.items()) out += std::format("{}/{}\n", kind.singular, item[kind.key].text());
     return out;
   }
-  const auto shown = [&](const Column& column) { return !column.wide || session.format() == Format::kWide; };
+  const auto shown = [&](const Column& column) {
+    if (column.shown == Shown::kAlways || session.format() == Format::kWide) return true;
+    const auto is_set = [&](const Json& item) { return column.cell(session, item) != "-"; };
+    return column.shown == Shown::kWhenSet && std::ranges::any_of(items.items(), is_set);
+  };
   std::vector<std::vector<std::string>> rows(1);
   for (const Column& column : kind.columns) {
     if (shown(column)) rows[0].emplace_back(column.title);

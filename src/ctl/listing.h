@@ -1,6 +1,7 @@
 // How each kind of object looks in a list: its columns.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,10 +11,15 @@
 
 namespace egressd::ctl {
 
+enum class Shown : std::uint8_t {
+  kAlways,
+  kWhenSet,                    // when at least one row has something there, and with -o wide
+  kWide,                       // only with -o wide
+};
 struct Column {
   const char* title;
-  std::string (*cell)(const Session& session, const control::Json& item);
-  bool wide = false;           // only with -o wide
+  std::string (*cell)(const Session& session, const control::Json& item);  // "-" = nothing there
+  Shown shown = Shown::kAlways;
 };
 struct Kind {
   const char* name;            // "policies"

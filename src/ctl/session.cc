@@ -47,7 +47,8 @@ Complaint Session::FromError(const Error& error) const {
     case ErrorKind::kNotFound:
     case ErrorKind::kInvalid:
     case ErrorKind::kSystem:
-    case ErrorKind::kStale: break;
+    case ErrorKind::kStale:
+    case ErrorKind::kExpired: break;
   }
   return {.exit_code = kFailed, .message = error.message};
 }

@@ -61,7 +61,8 @@ std::string ClusterLine(const Session& session, const Json& status) {
   const std::int64_t generation = status["policy"]["generation"].integer();
   std::int64_t same = 0;
   for (const Json& node : cluster["nodes"].items()) {
-    if (node["state"].text() == "alive" && node["generation"].integer() == generation) ++same;
+    const bool lives = node["state"].text() == "alive" || node["state"].text() == "drained";
+    if (lives && node["generation"].integer() == generation) ++same;
   }
   const auto alive = cluster["alive"].integer();
   const auto total = cluster["total"].integer();

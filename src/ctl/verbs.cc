@@ -6,6 +6,8 @@ namespace {
 
 constexpr Option kFile{"-f,--file", "FILE", "policy file, directory of *.yaml, or - for standard input; may be given several times"};
 
+constexpr Option kWait{"--wait", "DUR", "how long to wait until it is done [30s]"};
+
 }  // namespace
 
 std::span<const Verb> Verbs() {
@@ -33,6 +35,13 @@ std::span<const Verb> Verbs() {
        {{"-i,--interface", "DEV", "the device through which the traffic enters this node"}},
        Explain},
       {"events", "what happened", {}, {{"-f,--follow", nullptr, "go on as things happen"}}, Events},
+      {"drain",
+       "have a node hand over its egress IPs and take none",
+       {{"node", "the node [this one]", false}},
+       {{"--for", "DUR", "until then; without it until undrain"}, kWait},
+       Drain},
+      {"undrain", "have a drained node take egress IPs again", {{"node", "the node [this one]", false}}, {}, Undrain},
+      {"move", "hand an egress IP over to another node", {{"ip", "the egress IP"}, {"node", "who shall hold it"}}, {kWait}, Move},
       {"keys", "the gossip key: keys generate", {{"action", "generate"}}, {}, Keys},
       {"reload", "have the daemon read its files again", {}, {}, Reload},
       {"version", "versions of this program and of the daemon", {}, {}, Version},

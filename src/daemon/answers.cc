@@ -11,7 +11,8 @@ using control::Json;
 namespace {
 
 constexpr const char* kCounters[] = {"not_held",   "no_gateway",  "wrong_source", "not_a_peer",
-                                     "unexpected", "policy_drop", "untracked",    "hairpin"};
+                                     "unexpected", "policy_drop", "untracked",    "hairpin",
+                                     "lease_over", "not_answered"};
 
 Json Texts(const std::vector<IpAddress>& addresses) {
   Json::Array out;
@@ -34,24 +35,38 @@ std::string ActionName(policy::Action action) {
   return "";
 }
 
+std::optional<double> Milliseconds(const std::optional<Duration>& duration) {
+  if (!duration) return std::nullopt;
+  return static_cast<double>(duration->count()) / 1000.0;
+}
+
+// A node that is drained lives: it answers, forwards, and follows the policy.
+bool Lives(const agent::NodeStatus& node) { return node.state == agent::NodeState::kAlive || node.state == agent::NodeState::kDrained; }
+
 Json ToJson(const agent::NodeStatus& node) {
-  std::optional<double> round_trip;
-  if (node.round_trip) round_trip = static_cast<double>(node.round_trip->count()) / 1000.0;
   return Json::Object{{"name", node.name},
                       {"state", agent::ToString(node.state)},
                       {"address", node.address.is_unspecified() ? "" : node.address.ToString()},
                       {"labels", ToJson(node.labels)},
                       {"gateway", node.gateway},
                       {"generation", node.generation},
-                      {"rtt_ms", round_trip},
+                      {"rtt_ms", Milliseconds(node.round_trip)},
                       {"egress_ips", Texts(node.egress_ips)},
                       {"self", node.self},
-                      {"tunnel_address", node.tunnel_address.is_unspecified() ? "" : node.tunnel_address.ToString()}};
+                      {"tunnel_address", node.tunnel_address.is_unspecified() ? "" : node.tunnel_address.ToString()},
+                      {"bfd", node.bfd},
+                      {"detection_ms", Milliseconds(node.detection_time)},
+                      {"path", node.path}};
 }
 
 Json ToJson(const agent::EgressIpStatus& ip) {
-  return Json::Object{{"ip", ip.address.ToString()}, {"family", ToString(ip.address.family())},   {"gateway", ip.gateway},
-                      {"node", ip.node},             {"state", agent::ToString(ip.state)}, {"policies", Json::List(ip.policies)}};
+  return Json::Object{{"ip", ip.address.ToString()},
+                      {"family", ToString(ip.address.family())},
+                      {"gateway", ip.gateway},
+                      {"node", ip.node},
+                      {"state", agent::ToString(ip.state)},
+                      {"policies", Json::List(ip.policies)},
+                      {"lease_ms", Milliseconds(ip.lease)}};
 }
 
 Json ToJson(const agent::PolicyStatus& policy, const std::optional<ConnectionCounts>& connections) {
@@ -120,11 +135,12 @@ Json Gateways(const agent::Status& status, const policy::Selection* selection, c
   for (const auto& [name, gateway] : selection->set().gateways) {
     if (!wanted.empty() && name != wanted) continue;
     Json::Array nodes;
-    std::size_t alive = 0;
+    std::size_t alive = 0, drained = 0;
     for (const auto& node : status.nodes) {
       if (!policy::Matches(gateway.nodes, node.name, node.labels)) continue;
       nodes.emplace_back(node.name);
-      if (node.state == agent::NodeState::kAlive) ++alive;
+      if (Lives(node)) ++alive;
+      if (node.state == agent::NodeState::kDrained) ++drained;
     }
     Json::Array ips;
     for (const auto& ip : status.egress_ips) {
@@ -141,7 +157,11 @@ Json Gateways(const agent::Status& status, const policy::Selection* selection, c
                                {"alive", alive},
                                {"pools", Json::List(gateway.pools)},
                                {"egress_ips", ips},
-                               {"policies", policies}});
+                               {"policies", policies},
+                               {"drained", drained},
+                               {"takeover", gateway.takeover == policy::Takeover::kStrict ? "strict" : "immediate"},
+                               {"restart_grace_ms", Milliseconds(gateway.restart_grace)},
+                               {"failback", gateway.failback}});
   }
   return Items("gateways", std::move(out));
 }
@@ -178,7 +198,7 @@ Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, cons
   std::size_t alive = 0, total = 0;
   for (const auto& node : status.nodes) {
     nodes.push_back(ToJson(node));
-    if (node.state == agent::NodeState::kAlive) ++alive;
+    if (Lives(node)) ++alive;
     if (node.state != agent::NodeState::kLeft) ++total;
   }
   for (const auto& ip : status.egress_ips) ips.push_back(ToJson(ip));

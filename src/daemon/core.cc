@@ -9,7 +9,6 @@
 #include "daemon/event_loop.h"
 #include "daemon/log.h"
 #include "egressd/control/files.h"
-#include "egressd/kernel/announce.h"
 #include "egressd/kernel/conntrack.h"
 #include "egressd/plan/plan.h"
 
@@ -26,15 +25,29 @@ constexpr Duration kLongestBetweenRepairs = milliseconds(100);
 constexpr Duration kPeace = milliseconds(2000);  // after so long without a repair the next one is at once again
 constexpr Duration kAfterFailure = milliseconds(1000);
 constexpr int kDatagramsAtOnce = 256;
+constexpr Duration kAwakeForRepair = milliseconds(1000);
+constexpr Duration kAfterExpiry = milliseconds(20);
+
+// Calls back whoever waits for this result.
+template <typename Result>
+void Answer(std::map<std::uint64_t, std::function<void(const Result&)>>& waiting, const Result& result) {
+  if (auto found = waiting.extract(result.request)) found.mapped()(result);
+}
 
 }  // namespace
 
-Core::Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal)
+Core::Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const policy::NodeConfig& config,
+           std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal)
     : agent_(std::move(agent)),
       kernel_(std::move(kernel)),
+      uplinks_(std::move(uplinks)),
       socket_(std::move(socket)),
       state_file_(std::move(state_file)),
-      journal_(&journal) {}
+      journal_(&journal),
+      translations_(config.tunnel, journal),
+      checks_(config.node) {
+  if (socket_) heartbeats_.emplace(config.tunnel.device);
+}
 
 void Core::Feed(const agent::Input& input) { Carry(agent_.Step(EventLoop::Now(), input)); }
 
@@ -42,6 +55,12 @@ void Core::Apply(std::string text, std::string actor, bool only_if_new, Done don
   const std::uint64_t request = next_request_++;
   requests_.emplace(request, std::move(done));
   Feed(agent::ApplyPolicy{.request = request, .text = std::move(text), .actor = std::move(actor), .only_if_new = only_if_new});
+}
+
+void Core::Move(const IpAddress& address, std::string node, Ordered done) {
+  const std::uint64_t request = next_request_++;
+  orders_.emplace(request, std::move(done));
+  Feed(agent::Move{.request = request, .address = address, .node = std::move(node)});
 }
 
 void Core::Carry(agent::Output output) {
@@ -52,26 +71,37 @@ void Core::Carry(agent::Output output) {
     if (auto written = control::WriteFile(state_file_, *output.store, 0600); !written)
       Complain("generation not stored: " + written.error().message);
   }
-  if (socket_) {
-    for (const agent::OutgoingDatagram& datagram : output.send) {
-      if (auto sent = socket_->Send(datagram.to, datagram.bytes); !sent) Debug(sent.error().message);
-    }
+  if (output.wake) {
+    if (auto woken = kernel_.Wake(*output.wake); !woken) Complain("kernel: " + woken.error().message);
   }
+  translations_.Restore(output.restore);  // before it is acknowledged
+  Send(output);
   for (const agent::Note& note : output.notes) journal_->Add(note);
+  uplinks_.Probe(output.probe, agent_.desired(), host_, EventLoop::Now());
   if (output.commit) Commit(*output.commit);
-  std::map<std::string, std::vector<IpAddress>> announced_on;
-  for (const agent::Announcement& announcement : output.announce) announced_on[announcement.device].push_back(announcement.address);
-  for (const auto& [device, addresses] : announced_on) {
-    if (auto announced = kernel::Announce(addresses, device); !announced) Warn(announced.error().message);
-  }
+  uplinks_.Announce(output.announce);
+  if (output.commit) uplinks_.Watch(agent_.desired(), host_, EventLoop::Now());
+  if (!output.renew.empty()) Renew(output.renew);
+  translations_.Forget(output.forget);
+  for (const agent::Collect& collect : output.collect) Feed(translations_.Collect(collect, agent_.tunnel_identity()));
+  if (output.collect_remapped) Feed(translations_.CollectRemapped());
   if (output.recheck_connections) RecheckConnections();
-  for (const agent::ApplyResult& result : output.results) {
-    const auto found = requests_.find(result.request);
-    if (found == requests_.end()) continue;
-    const Done done = std::move(found->second);
-    requests_.erase(found);
-    done(result);
+  for (const agent::ApplyResult& result : output.results) Answer(requests_, result);
+  for (const agent::OrderResult& result : output.orders) Answer(orders_, result);
+}
+
+void Core::Send(const agent::Output& output) {
+  if (heartbeats_) heartbeats_->Send(output.bfd, output.echo);
+  if (!socket_) return;
+  for (const agent::OutgoingDatagram& datagram : output.send) {
+    if (auto sent = socket_->Send(datagram.to, datagram.bytes); !sent) Debug(sent.error().message);
   }
+}
+
+void Core::Renew(const std::set<IpAddress>& egress_ips) {
+  auto renewed = kernel_.Renew(agent_.desired(), egress_ips);
+  if (!renewed) Debug("leases: " + renewed.error().message);
+  Feed(agent::Renewed{.expired = !renewed});
 }
 
 void Core::Commit(std::uint64_t revision) {
@@ -86,6 +116,9 @@ void Core::Commit(std::uint64_t revision) {
       Debug(std::format("revision {}: {} objects in {} us\n{}", revision, done->size(), (EventLoop::Now() - begin).count(),
                         state::ToString(*done)));
     }
+  } else if (done.error().kind == ErrorKind::kExpired) {
+    error = std::move(done.error());  // not the kernel's fault: the agent decides again
+    Debug("kernel: " + error->message);
   } else {
     error = std::move(done.error());
     trouble_ = error;
@@ -99,7 +132,13 @@ void Core::Repair() {
   const Time now = EventLoop::Now();
   repair_at_ = kNever;
   if (!has_committed_) return;
+  Feed(agent::Tick{});  // what may be put back is what may be held now
+  if (auto woken = agent_.may_wake() ? kernel_.Wake(kAwakeForRepair) : Result<void>{}; !woken) Complain("kernel: " + woken.error().message);
   auto done = kernel_.Reconcile(agent_.desired());
+  if (!done && done.error().kind == ErrorKind::kExpired) {
+    repair_at_ = now + kAfterExpiry;  // strict leases come back with their next round
+    return;
+  }
   if (!done) {
     if (!trouble_) Complain("kernel: " + done.error().message);
     trouble_ = std::move(done.error());
@@ -129,6 +168,7 @@ void Core::LookAtHost() {
   if (*host == host_) return;
   host_ = std::move(*host);
   Feed(agent::HostChanged{.host = host_});
+  uplinks_.Watch(agent_.desired(), host_, EventLoop::Now());
 }
 
 void Core::TakeNotifications() {
@@ -147,18 +187,56 @@ void Core::TakeDatagrams() {
   }
 }
 
+void Core::TakeForeignAnnouncements() {
+  for (const agent::ForeignAnnouncement& foreign : uplinks_.Take()) Feed(foreign);
+}
+
 void Core::OnTimer() {
   const Time now = EventLoop::Now();
   if (look_at_ <= now) LookAtHost();
+  // What waits in the sockets was said before; nobody is blamed for what this process has not read.
+  OnReadable();
   if (repair_at_ <= now) Repair();
   if (agent_wakes_ <= now) Feed(agent::Tick{});
+  if (leave_by_ != kNever && (leave_by_ <= now || !agent_.hands_over())) FinishLeaving();
 }
 
-Time Core::wake_at() const { return std::min({agent_wakes_, repair_at_, look_at_}); }
+Time Core::wake_at() const { return std::min({agent_wakes_, repair_at_, look_at_, leave_by_, checks_.NextTimer()}); }
 
-void Core::Leave() {
-  Feed(agent::Leave{});
+std::vector<int> Core::other_fds() const {
+  std::vector<int> all;
+  if (heartbeats_) all = heartbeats_->fds();
+  if (translations_.fd() >= 0) all.push_back(translations_.fd());
+  if (checks_.fd() >= 0) all.push_back(checks_.fd());
+  return all;
+}
+
+void Core::OnReadable() {
+  const auto feed = [this](const agent::Input& input) { Feed(input); };
+  if (heartbeats_) heartbeats_->Take(feed);
+  translations_.Take(feed);
+  checks_.Follow(EventLoop::Now(), agent_.selection());
+  checks_.Take(EventLoop::Now(), feed);
+}
+
+std::vector<agent::Health> Core::health() const {
+  if (heartbeats_ && heartbeats_->trouble()) return {*heartbeats_->trouble()};
+  return {};
+}
+
+void Core::Leave(Duration at_most, std::function<void()> done) {
+  left_ = std::move(done);
+  leave_by_ = EventLoop::Now() + at_most;
+  Feed(agent::HandOver{});
+  if (!agent_.hands_over()) FinishLeaving();
+}
+
+void Core::FinishLeaving() {
+  leave_by_ = kNever;
+  // First let go, then say so: whoever takes an address after that is its only holder.
   if (auto released = kernel_.ReleaseEgressAddresses(); !released) Complain("release: " + released.error().message);
+  Feed(agent::Leave{});
+  if (left_) std::exchange(left_, nullptr)();
 }
 
 void Core::RecheckConnections() {

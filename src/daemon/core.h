@@ -13,7 +13,11 @@
 #include <optional>
 #include <string>
 
+#include "daemon/checks.h"
+#include "daemon/heartbeats.h"
 #include "daemon/journal.h"
+#include "daemon/translations.h"
+#include "daemon/uplinks.h"
 #include "egressd/agent/agent.h"
 #include "egressd/kernel/kernel.h"
 #include "egressd/net/udp.h"
@@ -29,44 +33,64 @@ struct Datapath {
 class Core {
  public:
   using Done = std::function<void(const agent::ApplyResult&)>;
+  using Ordered = std::function<void(const agent::OrderResult&)>;
 
-  Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal);
+  Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const policy::NodeConfig& config, std::optional<net::UdpSocket> socket,
+       std::string state_file, Journal& journal);
 
   void Feed(const agent::Input& input);
   // Asks the agent to apply; `done` is called when it has, or has refused.
   void Apply(std::string text, std::string actor, bool only_if_new, Done done);
+  // Asks for an egress IP to be moved; `done` is called when the order is taken or refused.
+  void Move(const IpAddress& address, std::string node, Ordered done);
   // Reads the host and tells the agent when it changed.
   void LookAtHost();
-  // The kernel's notifications, the socket, the timer.
+  // The kernel's notifications, the socket, the uplinks, the timer.
   void TakeNotifications();
   void TakeDatagrams();
+  void TakeForeignAnnouncements();
   void OnTimer();
   Time wake_at() const;
-  // Tells the others, and lets go of every egress address.
-  void Leave();
+  // Hands over what can be handed over, for at most this long, then tells the others and lets go of every egress address. `done` is called
+  // when that is done.
+  void Leave(Duration at_most, std::function<void()> done);
 
   const agent::Agent& agent() const { return agent_; }
   kernel::Kernel& kernel() { return kernel_; }
   const state::Host& host() const { return host_; }
   Datapath datapath() const;
   bool has_committed() const { return has_committed_; }
+  int uplinks_fd() const { return uplinks_.fd(); }
   int socket_fd() const { return socket_ ? socket_->fd() : -1; }
+  // What else to wait for; OnReadable when one of them is readable.
+  std::vector<int> other_fds() const;
+  void OnReadable();
+  std::vector<agent::Health> health() const;
 
  private:
   void Carry(agent::Output output);
+  void Send(const agent::Output& output);
+  void Renew(const std::set<IpAddress>& egress_ips);
+  void FinishLeaving();
   void Commit(std::uint64_t revision);
   void Repair();
   void RecheckConnections();
 
   agent::Agent agent_;
   kernel::Kernel kernel_;
+  Uplinks uplinks_;
   std::optional<net::UdpSocket> socket_;
   std::string state_file_;
   Journal* journal_;
+  std::optional<Heartbeats> heartbeats_;  // unset in a cluster of one
+  Translations translations_;
+  Checks checks_;
   state::Host host_;
   Time agent_wakes_ = kNever;
   Time repair_at_ = kNever;
   Time look_at_ = kNever;              // at the host
+  Time leave_by_ = kNever;
+  std::function<void()> left_;
   Time last_repair_{};                 // the last one that found something
   Duration between_repairs_{};
   bool has_committed_ = false;
@@ -74,6 +98,7 @@ class Core {
   std::optional<Error> trouble_;
   std::uint64_t next_request_ = 1;
   std::map<std::uint64_t, Done> requests_;
+  std::map<std::uint64_t, Ordered> orders_;
 };
 
 }  // namespace egressd::daemon

@@ -19,6 +19,8 @@ namespace {
 
 // A cluster that does not come together must not keep `systemctl start` waiting for ever.
 constexpr Duration kLongestStart = std::chrono::seconds(20);
+// A handover takes little more than a second, most of which is lingering for packets on their way.
+constexpr Duration kLongestHandover = std::chrono::seconds(4);
 
 std::uint64_t WallMilliseconds() {
   return static_cast<std::uint64_t>(
@@ -102,6 +104,8 @@ Result<void> Daemon::OpenEdges() {
   auto observed = kernel->Observe();
   if (!observed) return std::unexpected(std::move(observed.error()).In("kernel"));
 
+  auto uplinks = Uplinks::Open();
+  if (!uplinks) return std::unexpected(std::move(uplinks.error()).In("uplinks"));
   std::optional<net::UdpSocket> socket;
   if (!setup_.keys.empty()) {
     auto bound = net::UdpSocket::Bind(ListenAddress(config, *host));
@@ -117,8 +121,8 @@ Result<void> Daemon::OpenEdges() {
                            .seed = Seed(),
                            .stored = stored ? std::move(*stored) : "",
                            .slots = SlotsIn(*observed, config.datapath)};
-  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(socket), state_file,
-                journal_);
+  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(*uplinks), config,
+                std::move(socket), state_file, journal_);
 
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
@@ -146,6 +150,10 @@ Result<void> Daemon::OpenControl() {
 Result<void> Daemon::Register() {
   auto done = loop_.OnReadable(core_->kernel().notification_fd(), [this] { core_->TakeNotifications(); });
   if (done && core_->socket_fd() >= 0) done = loop_.OnReadable(core_->socket_fd(), [this] { core_->TakeDatagrams(); });
+  for (const int fd : core_->other_fds()) {
+    if (done) done = loop_.OnReadable(fd, [this] { core_->OnReadable(); });
+  }
+  if (done) done = loop_.OnReadable(core_->uplinks_fd(), [this] { core_->TakeForeignAnnouncements(); });
   if (done) {
     done = loop_.OnReadable(workloads_->fd(), [this] {
       for (auto& change : workloads_->Take()) core_->Feed(std::move(change));
@@ -154,7 +162,7 @@ Result<void> Daemon::Register() {
   if (done) done = loop_.OnReadable(server_->fd(), [this] { server_->Process(); });
   if (done) done = loop_.OnSignal(SIGHUP, [this] { Reload(nullptr); });
   for (const int signal : {SIGTERM, SIGINT}) {
-    if (done) done = loop_.OnSignal(signal, [this] { loop_.Stop(); });
+    if (done) done = loop_.OnSignal(signal, [this] { Stop(); });
   }
   if (done) done = loop_.OnTimer([this] { core_->OnTimer(); });
   if (done) done = loop_.OnRoundEnd([this] { OnRoundEnd(); });
@@ -184,11 +192,19 @@ int Daemon::Run() {
     Complain(ended.error().message);
     return kFailed;
   }
-  NotifySystemd("STOPPING=1\nSTATUS=letting go of the egress addresses");
-  core_->Leave();
   server_->Process();
   Info("stopped");
   return kDone;
+}
+
+void Daemon::Stop() {
+  if (std::exchange(stopping_, true)) return loop_.Stop();  // asked twice: without waiting
+  if (setup_.config.node.on_stop == policy::OnStop::kKeep) {
+    NotifySystemd("STOPPING=1\nSTATUS=the data path stays as it is until its leases run out");
+    return loop_.Stop();
+  }
+  NotifySystemd("STOPPING=1\nSTATUS=handing over the egress addresses");
+  core_->Leave(kLongestHandover, [this] { loop_.Stop(); });
 }
 
 void Daemon::ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done) {
@@ -264,6 +280,7 @@ void Daemon::Reload(const std::shared_ptr<control::Call>& call) {
 
 std::vector<agent::Health> Daemon::health() const {
   auto out = workloads_->health();
+  std::ranges::move(core_->health(), std::back_inserter(out));
   if (policy_file_trouble_) out.push_back(*policy_file_trouble_);
   if (node_file_trouble_) out.push_back(*node_file_trouble_);
   return out;

@@ -28,6 +28,7 @@ class Daemon {
   Result<void> OpenControl();
   Result<void> Register();
   void OnRoundEnd();
+  void Stop();
   void Reload(const std::shared_ptr<control::Call>& call);
   // Reads policy_file and applies it if its content is new; `done` gets what came of it, nothing = no such file.
   void ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done);
@@ -45,6 +46,7 @@ class Daemon {
   std::optional<agent::Health> node_file_trouble_;
   Time started_;
   bool ready_ = false;
+  bool stopping_ = false;
 };
 
 }  // namespace egressd::daemon

@@ -13,7 +13,7 @@ namespace egressd::daemon {
 
 namespace {
 
-constexpr std::uint64_t kTimerAccuracyUsec = 1000;
+constexpr std::uint64_t kTimerAccuracyUsec = 250;  // heartbeats come every 10 ms
 
 int Readable(sd_event_source* /*source*/, int /*fd*/, std::uint32_t /*events*/, void* action) {
   (*static_cast<EventLoop::Action*>(action))();

@@ -66,7 +66,8 @@ Result<IpAddress> SourceOf(const agent::Agent& agent, const std::string& text, F
 const Service::Entry Service::kMethods[] = {
     {"GetStatus", &Service::GetStatus}, {"Validate", &Service::Validate}, {"Diff", &Service::Diff},       {"Apply", &Service::Apply},
     {"Reload", &Service::Reload},       {"List", &Service::List},         {"Explain", &Service::Explain}, {"Events", &Service::Events},
-    {"GetPolicy", &Service::GetPolicy}, {"Version", &Service::Version}};
+    {"GetPolicy", &Service::GetPolicy}, {"Version", &Service::Version},   {"Drain", &Service::Drain},     {"Undrain", &Service::Undrain},
+    {"Move", &Service::Move}};
 
 Service::Service(Core& core, Journal& journal, Edges edges) : core_(&core), journal_(&journal), edges_(std::move(edges)) {}
 

@@ -36,11 +36,17 @@ class Service {
   void Diff(std::shared_ptr<control::Call> call);
   void Apply(std::shared_ptr<control::Call> call);
   void Reload(std::shared_ptr<control::Call> call);
+  void Drain(std::shared_ptr<control::Call> call);     // this and the next two in orders.cc
+  void Undrain(std::shared_ptr<control::Call> call);
+  void Move(std::shared_ptr<control::Call> call);
   void List(std::shared_ptr<control::Call> call);
   void Explain(std::shared_ptr<control::Call> call);
   void Events(std::shared_ptr<control::Call> call);
   void GetPolicy(std::shared_ptr<control::Call> call);
   void Version(std::shared_ptr<control::Call> call);
+
+  // For the journal: who ordered what.
+  void Record(const control::Call& call, std::string kind, std::string object, std::string order);
 
   Core* core_;
   Journal* journal_;

@@ -1,12 +1,31 @@
-// Merging and answering: what comes in. What the node does by itself, by time, is in probing.cc.
+// Merging and answering: what comes in. What the node does by itself, by time, is in probing.cc; what it sends, in telling.cc.
 #include "egressd/gossip/membership.h"
 
 #include <algorithm>
 
+#include "egressd/base/hash.h"
+
 namespace egressd::gossip {
+namespace {
+
+constexpr std::size_t kAccuserLimit = 16;
+constexpr std::size_t kRelayLimit = 1024;
+
+// Do others have to know at once? Labels and the policy in force are no matter of life and death.
+bool IsUrgent(const Record& before, Record after) {
+  after.stamp = before.stamp;
+  after.labels = before.labels;
+  after.policy = before.policy;
+  return after != before;
+}
+
+bool IsDoubt(Verdict verdict) { return verdict == Verdict::kSuspect || verdict == Verdict::kDead; }
+
+}  // namespace
 
 Membership::Membership(std::string name, std::uint64_t incarnation, const Timing& timing, std::uint64_t seed, std::set<Endpoint> contacts)
     : name_(std::move(name)),
+      position_(StableHash(name_)),
       incarnation_(incarnation),
       timing_(timing),
       random_(seed),
@@ -20,32 +39,30 @@ void Membership::Begin(Time now, const Endpoint& self) {
   contacts_.erase(self);
   sync_ = Sync(timing_, contacts_);
   sync_.Begin(now);
+  answers_counted_ = exchanges_counted_ = now;
   next_contact_ = now;
   next_probe_ = now + timing_.probe_interval;
   next_push_pull_ = now + timing_.push_pull_interval;
-  next_dead_ = now + timing_.rejoin_interval;
 }
 
 void Membership::Publish(Time now, Record record) {
-  if (own_ && own_->presence == Presence::kLeft) return;
+  if (silent() || (own_ && own_->presence == Presence::kLeft)) return;
   const bool first = !own_;
+  if (first && former_ && former_->stamp.incarnation >= incarnation_) RaiseIncarnation(now, former_->stamp.incarnation);
   record.name = name_;
   record.stamp = first ? Stamp{incarnation_, 0} : own_->stamp;
   if (!first && record == *own_) return;
+  const Reach reach = first || IsUrgent(*own_, record) ? Reach::kEverybody : Reach::kSome;
   ++record.stamp.sequence;
   own_ = std::move(record);
   changed_ = true;
-  PushOwn(now);
-  if (own_->presence == Presence::kLeft) PushOwn(now);  // there is no later: say it twice
-  if (first) {
-    for (const Endpoint& contact : contacts_) {
-      SendOwnTo(contact);
-      Ask(contact);
-    }
-  }
+  PushOwn(now, reach);
+  if (own_->presence == Presence::kLeft) Tell(name_, reach);  // there is no later: say it twice
+  if (first) AskContacts();
 }
 
 bool Membership::synced(Time now) {
+  if (silent() || (!own_ && now < greeting_ends_)) return false;
   return sync_.Complete(now, [&](const std::string& name) { return KnownStamp(name); });
 }
 
@@ -57,129 +74,141 @@ Stamp Membership::KnownStamp(const std::string& name) const {
 
 void Membership::Receive(Time now, const Endpoint& from, const std::string& sender, const Message& message) {
   if (!sync_.begun()) return;
-  // Somebody whom we doubt speaks: tell it, so that it can refute.
-  const auto found = members_.find(sender);
-  if (found != members_.end() && (found->second.verdict == Verdict::kSuspect || found->second.verdict == Verdict::kDead) && own_ &&
-      now - found->second.told >= timing_.ack_timeout) {
-    found->second.told = now;
-    Send(from, Accusation{.name = sender, .stamp = found->second.record.stamp, .verdict = found->second.verdict});
+  if (sender == name_) return OnOwnName(now, from, message);
+  if (const auto found = members_.find(sender); found != members_.end() && found->second.record.gossip == from) {
+    Member& member = found->second;
+    Heard(now, member);
+    // Somebody whom we doubt speaks: tell it, so that it can refute.
+    if (IsDoubt(member.verdict) && own_ && now - member.told >= timing_.ack_timeout) {
+      member.told = now;
+      Send(from, Accusation{.accused = {.name = sender, .stamp = member.record.stamp, .verdict = member.verdict}});
+    }
   }
   std::visit([&](const auto& body) { On(now, from, sender, body); }, message);
 }
 
 void Membership::On(Time now, const Endpoint& from, const std::string& sender, const Ping& ping) {
-  if (ping.target != name_) return;  // the address belonged to somebody else once
-  if (ping.target_incarnation > incarnation_) RaiseIncarnation(now, ping.target_incarnation);
-  Send(from, Ack{.id = ping.id, .own = own_ ? own_->stamp : Stamp{}});
-  NoteStamp(from, sender, ping.own);
+  if (ping.target.name != name_) {
+    // The address was somebody else's once: whoever that was, here it is not.
+    if (own_) Send(from, Accusation{.accused = {.name = ping.target.name, .stamp = ping.target.stamp, .verdict = Verdict::kDead}});
+    return;
+  }
+  Want want;
+  Read(now, from, sender, ping.target, Source::kNews, want);
+  Send(from, Ack{.id = ping.id, .own = own_ ? own_->stamp : Stamp{}, .news = TakeNews()});
+  if (!want.names.empty()) Send(from, std::move(want));
+  ReadNews(now, from, sender, ping.own, ping.news);
 }
 
 void Membership::On(Time now, const Endpoint& from, const std::string& sender, const Ack& ack) {
   if (const auto relay = relays_.find(ack.id); relay != relays_.end()) {
-    Send(relay->second.origin, IndirectAck{.id = relay->second.origin_id});
+    Send(relay->second.origin, IndirectAck{.id = relay->second.origin_id, .reached = true});
     relays_.erase(relay);
   }
-  if (probe_ && probe_->id == ack.id && probe_->target == sender) {
-    if (const auto member = members_.find(sender); member != members_.end() && !probe_->acknowledged) {
-      member->second.round_trip = now - probe_->sent;
+  const auto probe = std::ranges::find_if(probes_, [&](const Probe& each) { return each.id == ack.id && each.target == sender; });
+  if (probe != probes_.end()) {
+    if (const auto member = members_.find(sender); member != members_.end()) {
+      if (probe->asks_others != kNever) member->second.round_trip = now - probe->sent;
+      Heard(now, member->second);
     }
-    probe_->acknowledged = true;
+    probes_.erase(probe);
+    Strain(-1);
   }
-  NoteStamp(from, sender, ack.own);
+  ReadNews(now, from, sender, ack.own, ack.news);
 }
 
 void Membership::On(Time now, const Endpoint& from, const std::string&, const PingRequest& request) {
-  constexpr std::size_t kRelayLimit = 1024;
-  if (!own_ || request.target == name_ || relays_.size() >= kRelayLimit) return;
+  if (!own_ || request.target.name == name_ || relays_.size() >= kRelayLimit) return;
   const std::uint64_t id = ++next_id_;
-  relays_[id] = {.origin = from, .origin_id = request.id, .expires = now + timing_.probe_interval};
-  Ping ping = PingFor(request.target, id);
-  ping.target_incarnation = std::max(ping.target_incarnation, request.target_incarnation);
-  Send(request.address, ping);
+  relays_[id] = {.origin = from, .origin_id = request.id, .expires = now + timing_.ack_timeout};
+  Send(request.address, PingFor(request.target, id));
 }
 
-void Membership::On(Time, const Endpoint&, const std::string&, const IndirectAck& ack) {
-  if (probe_ && probe_->id == ack.id) probe_->acknowledged = true;
+void Membership::On(Time now, const Endpoint&, const std::string& sender, const IndirectAck& ack) {
+  const auto probe = std::ranges::find(probes_, ack.id, &Probe::id);
+  if (probe == probes_.end()) return;
+  if (!ack.reached) {
+    if (probe->silent_to.size() < kHelpers) probe->silent_to.insert(sender);
+    return;
+  }
+  if (const auto member = members_.find(probe->target); member != members_.end()) Heard(now, member->second);
+  probes_.erase(probe);
+  Strain(-1);
 }
 
-void Membership::On(Time now, const Endpoint& from, const std::string&, const Accusation& accusation) {
-  if (accusation.name == name_) {
-    if (!own_) return;
-    if (accusation.stamp >= own_->stamp) {
-      Doubted(now, accusation.stamp);
-    } else {
-      SendOwnTo(from);
-    }
-    return;
-  }
-  const auto found = members_.find(accusation.name);
-  if (found == members_.end() || found->second.record.stamp < accusation.stamp) {
-    Send(from, Want{.names = {accusation.name}});
-    return;
-  }
-  Member& member = found->second;
-  if (member.record.stamp > accusation.stamp) {
-    Send(from, Records{.records = {member.record}});
-    return;
-  }
-  if (!member.lives()) return;
-  if (accusation.verdict == Verdict::kDead) {
-    SetVerdict(now, member, Verdict::kDead);
-  } else {
-    Suspect(now, member);
-  }
+void Membership::On(Time now, const Endpoint& from, const std::string& sender, const Accusation& accusation) {
+  Want want;
+  Read(now, from, sender, accusation.accused, Source::kAccuser, want);
+  if (!want.names.empty()) Send(from, std::move(want));
 }
 
 void Membership::On(Time now, const Endpoint&, const std::string&, const Records& records) {
-  for (const Record& record : records.records) Merge(now, record);
+  for (const Record& record : records.records) Merge(now, record, std::ranges::binary_search(records.dead, record.name));
+}
+
+void Membership::On(Time now, const Endpoint& from, const std::string&, const Summary& summary) {
+  const Overview& mine = overview();
+  BucketSet different = 0;
+  for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
+    if (summary.hashes[bucket] != mine.hashes[bucket]) different = static_cast<BucketSet>(different | 1U << bucket);
+  }
+  if (summary.question) return Send(from, SummaryOf(false));
+  sync_.Answered(from, summary, different);
+  if (different == 0) return;
+  // Who starts asks many at once; three that tell everything are enough.
+  if (now - exchanges_counted_ >= timing_.ack_timeout) {
+    exchanges_counted_ = now;
+    exchanges_ = 0;
+  }
+  if (++exchanges_ <= 3) SendDigests(from, different, true);
 }
 
 void Membership::On(Time now, const Endpoint& from, const std::string& sender, const Digest& digest) {
-  std::map<std::string, Stamp> theirs;
+  if (!digest.question) sync_.Answered(from, digest);
   Want want;
-  for (const Digest::Entry& entry : digest.entries) {
-    theirs[entry.name] = entry.stamp;
-    const Stamp known = KnownStamp(entry.name);
-    if (known < entry.stamp) {
-      if (entry.verdict != Verdict::kLeft || known != Stamp{}) want.names.push_back(entry.name);
-      continue;
-    }
-    if (known != entry.stamp || (entry.verdict != Verdict::kSuspect && entry.verdict != Verdict::kDead)) continue;
-    if (entry.name == name_) {
-      Doubted(now, entry.stamp);
-    } else if (Member& member = members_.at(entry.name); member.verdict == Verdict::kAlive) {
-      Suspect(now, member);  // not dead: whoever says so may have been cut off
-    }
-  }
-  if (digest.question) {
-    const auto newer = [&](const Record& record) {
-      const auto found = theirs.find(record.name);
-      return found == theirs.end() ? record.presence != Presence::kLeft : found->second < record.stamp;
-    };
-    for (const auto& [name, member] : members_) {
-      if (newer(member.record)) Send(from, Records{.records = {member.record}});
-    }
-    // Its former self, as long as it has not told us who it is now: it is in members_ under the sender's name.
-    if (own_ && newer(*own_)) SendOwnTo(from);
-    Send(from, DigestOf(false));
-  } else {
-    sync_.Answered(from, digest);
-  }
+  for (const Report& entry : digest.entries) Read(now, from, sender, entry, Source::kDigest, want);
+  if (digest.question) SendDigests(from, digest.buckets, false);
   if (!want.names.empty()) Send(from, std::move(want));
-  if (own_ && !theirs.contains(name_) && members_.contains(sender) && !digest.question) SendOwnTo(from);
 }
 
 void Membership::On(Time, const Endpoint& from, const std::string&, const Want& want) {
-  for (const std::string& name : want.names) {
-    if (name == name_) {
-      SendOwnTo(from);
-    } else if (const auto found = members_.find(name); found != members_.end()) {
-      Send(from, Records{.records = {found->second.record}});
-    }
-  }
+  SendRecords(from, {want.names.begin(), want.names.end()});
 }
 
-void Membership::Merge(Time now, const Record& record) {
+void Membership::ReadNews(Time now, const Endpoint& from, const std::string& sender, const Stamp& own, const News& news) {
+  Want want;
+  if (own != Stamp{}) Read(now, from, sender, {.name = sender, .stamp = own, .verdict = Verdict::kAlive}, Source::kNews, want);
+  for (const Report& report : news) Read(now, from, sender, report, Source::kNews, want);
+  if (!want.names.empty()) Send(from, std::move(want));
+}
+
+void Membership::Read(Time now, const Endpoint& from, const std::string& sender, const Report& report, Source source, Want& want) {
+  const Stamp known = KnownStamp(report.name);
+  if (report.name == name_) {
+    if (!own_ && report.stamp.incarnation >= incarnation_) RaiseIncarnation(now, report.stamp.incarnation);
+    if (own_ && IsDoubt(report.verdict)) return Doubted(now, report.stamp, from);
+  }
+  if (known < report.stamp) {
+    if (report.verdict != Verdict::kLeft || known != Stamp{}) want.names.push_back(report.name);
+    return;
+  }
+  if (known > report.stamp) {
+    // Our answer to a digest tells as much. A sender that lags behind itself has a namesake, or is one.
+    if (source == Source::kAccuser || report.name == sender) SendRecords(from, {report.name});
+    return;
+  }
+  const auto found = members_.find(report.name);
+  if (found == members_.end()) return;
+  Member& member = found->second;
+  // What comes back to us need not be passed on as often.
+  if (source == Source::kNews && member.times_to_tell > 1 && report.verdict == member.verdict) --member.times_to_tell;
+  if (!member.lives() || !IsDoubt(report.verdict)) return;
+  if (report.verdict == Verdict::kDead && source != Source::kDigest) return SetVerdict(now, member, Verdict::kDead);
+  // A digest's dead are not believed at once: whoever says so may have been cut off.
+  Suspect(now, member, source == Source::kAccuser ? sender : "");
+}
+
+void Membership::Merge(Time now, const Record& record, bool dead) {
   if (record.name == name_) return MergeOwn(now, record);
   const auto found = members_.find(record.name);
   if (found == members_.end()) {
@@ -187,25 +216,43 @@ void Membership::Merge(Time now, const Record& record) {
     Member& member = members_[record.name];
     member.record = record;
     member.since = now;
-    events_.push_back({.name = record.name, .verdict = Verdict::kAlive});
+    member.position = StableHash(record.name);
+    member.verdict = dead ? Verdict::kDead : Verdict::kAlive;
+    events_.push_back({.name = record.name, .verdict = member.verdict});
     changed_ = true;
+    overview_.reset();
+    Spread(member);
     SendOwnTo(record.gossip);
     return;
   }
   Member& member = found->second;
   if (record.stamp <= member.record.stamp) return;
+  Record same = record;
+  same.stamp = member.record.stamp;
+  changed_ = changed_ || same != member.record;
   member.record = record;
-  changed_ = true;
+  overview_.reset();
   const bool was_gone = !member.lives();
+  Spread(member);
+  if (was_gone && dead) return;
   SetVerdict(now, member, record.presence == Presence::kLeft ? Verdict::kLeft : Verdict::kAlive);
+  if (dead) Suspect(now, member, "");
   if (was_gone && member.lives()) SendOwnTo(record.gossip);
 }
 
 void Membership::MergeOwn(Time now, const Record& record) {
-  if (own_ && record.stamp <= own_->stamp) return;
-  if (own_ && record.gossip != own_->gossip) duplicate_seen_ = now;
-  if (!own_ && (!former_ || former_->stamp < record.stamp)) former_ = record;
-  if (record.stamp.incarnation >= incarnation_ || own_) RaiseIncarnation(now, record.stamp.incarnation);
+  if (record.stamp <= KnownStamp(name_)) return;
+  if (own_) {
+    if (record.gossip == own_->gossip) return RaiseIncarnation(now, record.stamp.incarnation);
+    duplicate_seen_ = now;
+    return own_->gossip < record.gossip ? RaiseIncarnation(now, record.stamp.incarnation) : Yield(now, record);
+  }
+  former_ = record;
+  overview_.reset();
+  if (record.stamp.incarnation >= incarnation_) RaiseIncarnation(now, record.stamp.incarnation);
+  if (record.gossip == self_ || record.presence == Presence::kLeft) return;
+  greeting_ends_ = now + timing_.probe_interval;
+  Greet();
 }
 
 // Others know a later life of ours: the clock went back, or somebody uses the same name. Live above it, but do not race with the other.
@@ -217,69 +264,59 @@ void Membership::RaiseIncarnation(Time now, std::uint64_t seen) {
   if (!own_) return;
   own_->stamp = {incarnation_, own_->stamp.sequence + 1};
   changed_ = true;
-  PushOwn(now);
+  PushOwn(now, Reach::kEverybody);
 }
 
-// Somebody takes us for dead or nearly so: say something newer.
-void Membership::Doubted(Time now, const Stamp& stamp) {
-  if (!own_ || own_->presence == Presence::kLeft) return;
-  if (stamp.incarnation > own_->stamp.incarnation) return RaiseIncarnation(now, stamp.incarnation);
-  own_->stamp.sequence = std::max(own_->stamp.sequence, stamp.sequence) + 1;
-  PushOwn(now);
+// Somebody takes us for dead or nearly so: say something newer, to that one and to all.
+void Membership::Doubted(Time now, const Stamp& stamp, const Endpoint& by) {
+  if (own_->presence == Presence::kLeft) return;
+  if (stamp.incarnation > own_->stamp.incarnation) {
+    RaiseIncarnation(now, stamp.incarnation);
+  } else if (stamp >= own_->stamp) {
+    own_->stamp.sequence = stamp.sequence + 1;
+    Strain(1);
+    PushOwn(now, Reach::kSome);
+  }
+  Answer(by, Records{.records = {*own_}, .dead = {}});
+}
+
+void Membership::DeclareDead(Time now, const std::string& name) {
+  const auto found = members_.find(name);
+  if (found == members_.end() || !found->second.lives()) return;
+  SetVerdict(now, found->second, Verdict::kDead);
+  Accuse(now, found->second, Reach::kEverybody);
+}
+
+void Membership::Vouch(Time now, const std::string& name) {
+  if (const auto found = members_.find(name); found != members_.end()) Heard(now, found->second);
+}
+
+void Membership::Heard(Time now, Member& member) {
+  member.heard = now;
+  member.accusers.erase(name_);
 }
 
 void Membership::SetVerdict(Time now, Member& member, Verdict verdict) {
-  member.suspicion_ends = kNever;
+  member.suspected = kNever;
+  member.accusers.clear();
+  suspects_.erase(member.record.name);
+  overview_.reset();
   if (member.verdict == verdict) return;
   member.verdict = verdict;
   member.since = now;
   changed_ = true;
   events_.push_back({.name = member.record.name, .verdict = verdict});
+  Spread(member);
 }
 
-void Membership::Suspect(Time now, Member& member) {
-  if (member.verdict != Verdict::kAlive) return;
-  SetVerdict(now, member, Verdict::kSuspect);
-  member.suspicion_ends = now + timing_.suspicion;
-}
-
-void Membership::NoteStamp(const Endpoint& from, const std::string& sender, const Stamp& stamp) {
-  if (stamp != Stamp{} && KnownStamp(sender) < stamp) Send(from, Want{.names = {sender}});
-}
-
-Digest Membership::DigestOf(bool question) const {
-  Digest digest{.question = question, .synced = own_.has_value(), .entries = {}};
-  const auto own = [&] {
-    if (!own_) return;
-    digest.entries.push_back({name_, own_->stamp, own_->presence == Presence::kLeft ? Verdict::kLeft : Verdict::kAlive});
-  };
-  bool own_written = false;
-  for (const auto& [name, member] : members_) {
-    if (!own_written && name_ < name) {
-      own();
-      own_written = true;
-    }
-    digest.entries.push_back({name, member.record.stamp, member.verdict});
+void Membership::Suspect(Time now, Member& member, const std::string& accuser) {
+  if (member.verdict == Verdict::kAlive) {
+    if (now - member.heard < timing_.probe_interval) return;  // not to us
+    SetVerdict(now, member, Verdict::kSuspect);
+    member.suspected = now;
+    suspects_.insert(member.record.name);
   }
-  if (!own_written) own();
-  return digest;
-}
-
-void Membership::SendOwnTo(const Endpoint& to) {
-  if (own_) Send(to, Records{.records = {*own_}});
-}
-
-void Membership::PushOwn(Time now) {
-  for (const Member* member : Living()) SendOwnTo(member->record.gossip);
-  repeat_push_ = now + timing_.repeat_push;
-}
-
-std::vector<const Member*> Membership::Living() const {
-  std::vector<const Member*> result;
-  for (const auto& [name, member] : members_) {
-    if (member.lives()) result.push_back(&member);
-  }
-  return result;
+  if (!accuser.empty() && member.accusers.size() < kAccuserLimit) member.accusers.insert(accuser);
 }
 
 }  // namespace egressd::gossip

@@ -1,53 +1,65 @@
 #include "egressd/gossip/message.h"
 
 #include <algorithm>
-#include <type_traits>
+#include <utility>
+
+#include "egressd/base/hash.h"
 
 namespace egressd::gossip {
 namespace {
 
+constexpr std::size_t kReportBytes = 5;  // at least
+
 struct Encoder {
   Writer& out;
 
+  void operator()(const Report& report) const {
+    out.Text(report.name);
+    Write(out, report.stamp);
+    out.U8(static_cast<std::uint8_t>(report.verdict));
+  }
+  void operator()(const std::string& name) const { out.Text(name); }
+  void operator()(const Record& record) const { Write(out, record); }
+  void List(const auto& items) const {
+    out.Varint(items.size());
+    for (const auto& item : items) (*this)(item);
+  }
+
   void operator()(const Ping& ping) const {
     out.U64(ping.id);
-    out.Text(ping.target);
-    out.Varint(ping.target_incarnation);
+    (*this)(ping.target);
     Write(out, ping.own);
+    List(ping.news);
   }
   void operator()(const Ack& ack) const {
     out.U64(ack.id);
     Write(out, ack.own);
+    List(ack.news);
   }
   void operator()(const PingRequest& request) const {
     out.U64(request.id);
-    out.Text(request.target);
+    (*this)(request.target);
     out.Place(request.address);
-    out.Varint(request.target_incarnation);
   }
-  void operator()(const IndirectAck& ack) const { out.U64(ack.id); }
-  void operator()(const Accusation& accusation) const {
-    out.Text(accusation.name);
-    Write(out, accusation.stamp);
-    out.U8(static_cast<std::uint8_t>(accusation.verdict));
+  void operator()(const IndirectAck& ack) const {
+    out.U64(ack.id);
+    out.U8(ack.reached ? 1 : 0);
   }
+  void operator()(const Accusation& accusation) const { (*this)(accusation.accused); }
   void operator()(const Records& records) const {
-    out.Varint(records.records.size());
-    for (const Record& record : records.records) Write(out, record);
+    List(records.records);
+    List(records.dead);
+  }
+  void operator()(const Summary& summary) const {
+    out.U8(static_cast<std::uint8_t>((summary.question ? 1U : 0U) | (summary.synced ? 2U : 0U)));
+    for (const std::uint64_t hash : summary.hashes) out.U64(hash);
   }
   void operator()(const Digest& digest) const {
     out.U8(static_cast<std::uint8_t>((digest.question ? 1U : 0U) | (digest.synced ? 2U : 0U)));
-    out.Varint(digest.entries.size());
-    for (const Digest::Entry& entry : digest.entries) {
-      out.Text(entry.name);
-      Write(out, entry.stamp);
-      out.U8(static_cast<std::uint8_t>(entry.verdict));
-    }
+    out.U16(digest.buckets);
+    List(digest.entries);
   }
-  void operator()(const Want& want) const {
-    out.Varint(want.names.size());
-    for (const std::string& name : want.names) out.Text(name);
-  }
+  void operator()(const Want& want) const { List(want.names); }
   void operator()(const ChunkRequest& request) const {
     Write(out, request.version);
     out.Varint(request.chunks.size());
@@ -60,6 +72,7 @@ struct Encoder {
     out.Varint(chunk.bytes.size());
     out.Raw(chunk.bytes);
   }
+  void operator()(const Letter& letter) const { out.Raw(letter.bytes); }
 };
 
 std::string ReadName(Reader& in) {
@@ -68,45 +81,70 @@ std::string ReadName(Reader& in) {
   return name;
 }
 
+Report ReadReport(Reader& in) {
+  Report report;
+  report.name = ReadName(in);
+  report.stamp = ReadStamp(in);
+  const std::uint8_t verdict = in.U8();
+  if (verdict > static_cast<std::uint8_t>(Verdict::kLeft)) in.Fail();
+  report.verdict = static_cast<Verdict>(verdict);
+  return report;
+}
+
+void ReadNews(Reader& in, News& news) {
+  for (std::size_t n = in.Count(kNewsLimit, kReportBytes); n > 0 && in.ok(); --n) news.push_back(ReadReport(in));
+}
+
 void Read(Reader& in, Ping& ping) {
   ping.id = in.U64();
-  ping.target = ReadName(in);
-  ping.target_incarnation = in.Varint();
+  ping.target = ReadReport(in);
   ping.own = ReadStamp(in);
+  ReadNews(in, ping.news);
 }
 void Read(Reader& in, Ack& ack) {
   ack.id = in.U64();
   ack.own = ReadStamp(in);
+  ReadNews(in, ack.news);
 }
 void Read(Reader& in, PingRequest& request) {
   request.id = in.U64();
-  request.target = ReadName(in);
+  request.target = ReadReport(in);
   request.address = in.Place();
-  request.target_incarnation = in.Varint();
 }
-void Read(Reader& in, IndirectAck& ack) { ack.id = in.U64(); }
+void Read(Reader& in, IndirectAck& ack) {
+  ack.id = in.U64();
+  const std::uint8_t reached = in.U8();
+  if (reached > 1) in.Fail();
+  ack.reached = reached == 1;
+}
 void Read(Reader& in, Accusation& accusation) {
-  accusation.name = ReadName(in);
-  accusation.stamp = ReadStamp(in);
-  const std::uint8_t verdict = in.U8();
-  if (verdict != static_cast<std::uint8_t>(Verdict::kSuspect) && verdict != static_cast<std::uint8_t>(Verdict::kDead)) in.Fail();
-  accusation.verdict = static_cast<Verdict>(verdict);
+  accusation.accused = ReadReport(in);
+  if (accusation.accused.verdict != Verdict::kSuspect && accusation.accused.verdict != Verdict::kDead) in.Fail();
 }
 void Read(Reader& in, Records& records) {
   for (std::size_t n = in.Count(kMemberLimit, 24); n > 0 && in.ok(); --n) records.records.push_back(ReadRecord(in));
+  for (std::size_t n = in.Count(records.records.size(), 2); n > 0 && in.ok(); --n) {
+    std::string name = ReadName(in);
+    if (!records.dead.empty() && records.dead.back() >= name) in.Fail();
+    records.dead.push_back(std::move(name));
+  }
 }
-void Read(Reader& in, Digest& digest) {
+void ReadFlags(Reader& in, auto& body) {
   const std::uint8_t flags = in.U8();
   if (flags > 3) in.Fail();
-  digest.question = (flags & 1) != 0;
-  digest.synced = (flags & 2) != 0;
-  for (std::size_t n = in.Count(kMemberLimit, 5); n > 0 && in.ok(); --n) {
-    Digest::Entry entry;
-    entry.name = ReadName(in);
-    entry.stamp = ReadStamp(in);
-    const std::uint8_t verdict = in.U8();
-    if (verdict > static_cast<std::uint8_t>(Verdict::kLeft)) in.Fail();
-    entry.verdict = static_cast<Verdict>(verdict);
+  body.question = (flags & 1) != 0;
+  body.synced = (flags & 2) != 0;
+}
+void Read(Reader& in, Summary& summary) {
+  ReadFlags(in, summary);
+  for (std::uint64_t& hash : summary.hashes) hash = in.U64();
+}
+void Read(Reader& in, Digest& digest) {
+  ReadFlags(in, digest);
+  digest.buckets = in.U16();
+  if (digest.buckets == 0) in.Fail();
+  for (std::size_t n = in.Count(kMemberLimit, kReportBytes); n > 0 && in.ok(); --n) {
+    Report entry = ReadReport(in);
     if (!digest.entries.empty() && digest.entries.back().name >= entry.name) in.Fail();
     digest.entries.push_back(std::move(entry));
   }
@@ -136,6 +174,12 @@ void Read(Reader& in, Chunk& chunk) {
   chunk.bytes.assign(raw.begin(), raw.end());
 }
 
+void Read(Reader& in, Letter& letter) {
+  const ByteView rest = in.Rest();
+  if (rest.size() > kLetterBytes) in.Fail();
+  letter.bytes.assign(rest.begin(), rest.end());
+}
+
 template <std::size_t I = 0>
 std::optional<Message> DecodeAs(std::size_t type, ByteView bytes) {
   if constexpr (I == std::variant_size_v<Message>) {
@@ -151,6 +195,8 @@ std::optional<Message> DecodeAs(std::size_t type, ByteView bytes) {
 }
 
 }  // namespace
+
+std::size_t BucketOf(std::string_view name) { return static_cast<std::size_t>(StableHash(name) >> 60); }
 
 Bytes Encode(const Message& message) {
   Writer out;

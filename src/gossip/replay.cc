@@ -23,12 +23,15 @@ bool ReplayGuard::Accept(const std::string& sender, std::uint64_t incarnation, s
   auto found = senders_.find(sender);
   if (found == senders_.end()) {
     if (senders_.size() >= kSenders) return false;
-    found = senders_.emplace(sender, Sender{.incarnation = incarnation, .window = {}}).first;
+    found = senders_.emplace(sender, Sender{.latest = {.incarnation = incarnation, .window = {}}, .before = nullptr}).first;
   }
   Sender& known = found->second;
-  if (incarnation < known.incarnation) return false;
-  if (incarnation > known.incarnation) known = Sender{.incarnation = incarnation, .window = {}};
-  return known.window.Accept(sequence);
+  if (incarnation > known.latest.incarnation) {
+    known.before = std::make_unique<Life>(known.latest);
+    known.latest = {.incarnation = incarnation, .window = {}};
+  }
+  if (incarnation == known.latest.incarnation) return known.latest.window.Accept(sequence);
+  return known.before && incarnation == known.before->incarnation && known.before->window.Accept(sequence);
 }
 
 }  // namespace egressd::gossip

@@ -4,15 +4,25 @@
 
 namespace egressd::gossip {
 
-void Sync::Answered(const Endpoint& from, const Digest& digest) {
+void Sync::Answered(const Endpoint& from, const Summary& summary, BucketSet different) {
   if (complete_) return;
   if (contacts_.contains(from)) answered_.insert(from);
-  up_to_date_answered_ = up_to_date_answered_ || digest.synced;
-  for (const Digest::Entry& entry : digest.entries) {
+  if (!summary.synced) return;
+  untold_[from] = different;
+  told_all_ = told_all_ || different == 0;
+}
+
+void Sync::Answered(const Endpoint& from, const Digest& digest) {
+  if (complete_) return;
+  for (const Report& entry : digest.entries) {
     if (entry.verdict == Verdict::kLeft) continue;
     Stamp& stamp = required_[entry.name];
     stamp = std::max(stamp, entry.stamp);
   }
+  const auto source = untold_.find(from);
+  if (source == untold_.end()) return;
+  source->second = static_cast<BucketSet>(source->second & ~digest.buckets);
+  told_all_ = told_all_ || source->second == 0;
 }
 
 bool Sync::Arrived(const Known& known) const {
@@ -22,9 +32,9 @@ bool Sync::Arrived(const Known& known) const {
 bool Sync::Complete(Time now, const Known& known) {
   if (complete_ || !begun_) return complete_;
   const Duration waited = now - *begun_;
-  const bool heard = up_to_date_answered_ || !answered_.empty();
+  const bool heard = !untold_.empty() || !answered_.empty();
   complete_ = contacts_.empty() || waited >= timing_.sync_limit || (!heard && waited >= timing_.sync_silence) ||
-              (up_to_date_answered_ && Arrived(known)) ||
+              (told_all_ && Arrived(known)) ||
               (answered_.size() == contacts_.size() && waited >= timing_.sync_cold_start && Arrived(known));
   return complete_;
 }

@@ -48,6 +48,16 @@ bool GoesFirst(const Step& step) {
   return sysctl != nullptr && sysctl->key.path.ends_with("/accept_ra");
 }
 
+// What ran out or was given up on the way stays so: nothing makes a lease longer but a step that was decided in time.
+void KeepLeasesOf(const state::State& believed, state::State& target) {
+  std::erase_if(target.elements, [&](auto& entry) {
+    if (!entry.second.timeout) return false;
+    const auto found = believed.elements.find(entry.first);
+    if (found != believed.elements.end()) entry.second = found->second;
+    return found == believed.elements.end();
+  });
+}
+
 Result<Fd> WaitForBoth(int first, int second) {
   Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
   for (const int fd : {first, second}) {
@@ -174,7 +184,9 @@ void Kernel::Body::Undo(const state::State& before) {
   for (int round = 0; round < kRounds; ++round) {
     if (!believed && !Observe()) break;
     Transaction done;
-    const auto outcome = Carry(state::Diff(*believed, before), OnError::kGoOn, done);
+    state::State target = before;
+    KeepLeasesOf(*believed, target);
+    const auto outcome = Carry(state::Diff(*believed, target), OnError::kGoOn, done);
     if (!outcome || *outcome == Outcome::kDone) break;
   }
 }
@@ -222,6 +234,8 @@ Result<Transaction> Kernel::Reconcile(const state::State& desired) {
   std::optional<state::State> before;  // kept only where more than one atomic batch may have to be undone
   Result<Outcome> outcome = Outcome::kAgain;
   for (int round = 0; round < kRounds && outcome && *outcome == Outcome::kAgain; ++round) {
+    // Leases end without a word.
+    if (body.believed && !body.nft.ObserveLeases(*body.believed)) body.believed.reset();
     if (!body.believed) {
       if (auto observed = body.Observe(); !observed) {
         if (observed.error().kind == ErrorKind::kStale) continue;
@@ -244,6 +258,38 @@ Result<Transaction> Kernel::Reconcile(const state::State& desired) {
   body.pending.ours = was_ours;
   if (!outcome) return std::unexpected(outcome.error());
   return Fail(ErrorKind::kStale, "somebody else keeps changing the kernel's tables");
+}
+
+Result<void> Kernel::Wake(Duration at_most) {
+  body_->Absorb();
+  auto done = body_->nft.Wake(at_most);
+  if (!done) return std::unexpected(std::move(done.error()).In("wake"));
+  return done;
+}
+
+Result<void> Kernel::Renew(const state::State& desired, const std::optional<std::set<IpAddress>>& egress_ips) {
+  Body& body = *body_;
+  std::set<state::NftBytes> keys;
+  if (egress_ips) std::ranges::transform(*egress_ips, std::inserter(keys, keys.end()), &state::NftBytes::Of);
+  std::vector<Step> leases;
+  for (const auto& [name, set] : desired.sets) {
+    if (!set.timeouts) continue;
+    auto entry = desired.elements.lower_bound({.set = name, .first = {}, .last = {}});
+    for (; entry != desired.elements.end() && entry->first.set == name; ++entry) {
+      const bool meant = !egress_ips || keys.contains(entry->first.first);
+      if (entry->second.timeout && meant) leases.push_back({state::Operation::kReplace, entry->second});
+    }
+  }
+  if (leases.empty()) return {};
+  body.Absorb();
+  if (auto renewed = body.nft.Renew(leases); !renewed) {
+    body.believed.reset();
+    return std::unexpected(std::move(renewed.error()).In("renew"));
+  }
+  if (body.believed) {
+    for (const Step& step : leases) state::Apply(step, *body.believed);
+  }
+  return {};
 }
 
 int Kernel::notification_fd() const { return body_->epoll.get(); }

@@ -17,6 +17,7 @@
 
 #include "kernel/nft_batch.h"
 #include "kernel/nft_codec.h"
+#include "kernel/nft_lease.h"
 #include "kernel/nft_socket.h"
 
 namespace egressd::kernel {
@@ -24,7 +25,7 @@ namespace {
 
 using state::NftFamily;
 
-constexpr auto kFamily = NftFamily::kInet;
+constexpr NftFamily kFamilies[] = {NftFamily::kInet, NftFamily::kArp};
 // Somebody who changes nftables all the time must not keep us reading for ever.
 constexpr int kObserveAttempts = 20;
 // Datagrams per call of TakeNotifications; the descriptor stays readable when there are more.
@@ -34,7 +35,7 @@ constexpr int kNotificationBufferBytes = 8 * 1024 * 1024;
 // A request of at most a few names.
 class Request {
  public:
-  explicit Request(std::uint16_t type, NftFamily family = kFamily)
+  explicit Request(std::uint16_t type, NftFamily family)
       : message_(nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(bytes_.data()), type,
                                        static_cast<std::uint16_t>(family), 0, 0)) {}
   Request(const Request&) = delete;
@@ -89,9 +90,10 @@ struct Nft::Body {
   // Between the first message of somebody's change and the generation that ends it: whether it touched our
   // table.
   bool touched = false;
+  std::vector<std::uint8_t> notification;
 
   Result<std::uint32_t> ReadGeneration() {
-    Request request(NFT_MSG_GETGEN);
+    Request request(NFT_MSG_GETGEN, NftFamily::kInet);
     std::uint32_t result = 0;
     auto got =
         socket.Get(request.message(), [&](const nlmsghdr* message) { result = DecodeGeneration(message); });
@@ -99,16 +101,19 @@ struct Nft::Body {
     return result;
   }
 
-  Result<void> Dump(std::uint16_t type, const NetfilterSocket::Visitor& visit) {
-    Request request(type);
+  Result<void> Dump(std::uint16_t type, NftFamily family, const NetfilterSocket::Visitor& visit) {
+    Request request(type, family);
     mnl_attr_put_strz(request.message(), NFTA_TABLE_NAME,
                       kNftTable);  // the kernel filters where it can, the decoders always
     return socket.Dump(request.message(), visit);
   }
 
   Result<void> ObserveOnce(state::State& into);
+  Result<void> ObserveFamily(NftFamily family, state::State& into);
   Result<void> ObserveElements(const state::NftSet& set, state::State& into);
-  Result<void> Judge(const NftBatch& batch);
+  std::uint32_t SequencesFor(std::size_t steps);
+  Result<void> Exchange(NftBatch& batch, ErrorKind for_gone_lease);
+  Result<void> Judge(const NftBatch& batch, ErrorKind for_gone_lease);
 };
 
 Nft::Nft(std::unique_ptr<Body> body) : body_(std::move(body)) {}
@@ -137,25 +142,25 @@ Result<void> Nft::Body::ObserveElements(const state::NftSet& set, state::State& 
   return done;
 }
 
-Result<void> Nft::Body::ObserveOnce(state::State& into) {
-  known = {};
+Result<void> Nft::Body::ObserveFamily(NftFamily family, state::State& into) {
   bool there = false;
-  auto done = socket.Dump(Request(NFT_MSG_GETTABLE).message(), [&](const nlmsghdr* message) {
+  auto done = socket.Dump(Request(NFT_MSG_GETTABLE, family).message(), [&](const nlmsghdr* message) {
     const auto table = DecodeTable(message);
     if (!table) return;
     there = true;
     if (table->flags == 0) state::Put(into.tables, table->table);
   });
   if (!done || !there) return done;
-  done = Dump(NFT_MSG_GETOBJ, [&](const nlmsghdr* message) {
+  done = Dump(NFT_MSG_GETOBJ, family, [&](const nlmsghdr* message) {
     if (auto counter = DecodeCounter(message)) state::Put(into.counters, std::move(counter->counter));
   });
   if (!done) return done;
-  done = Dump(NFT_MSG_GETSET, [&](const nlmsghdr* message) {
-    if (auto set = DecodeSet(message)) state::Put(into.sets, std::move(*set));
+  done = Dump(NFT_MSG_GETSET, family, [&](const nlmsghdr* message) {
+    auto set = DecodeSet(message);
+    if (set && *set != AwakeSet()) state::Put(into.sets, std::move(*set));
   });
   if (!done) return done;
-  done = Dump(NFT_MSG_GETCHAIN, [&](const nlmsghdr* message) {
+  done = Dump(NFT_MSG_GETCHAIN, family, [&](const nlmsghdr* message) {
     auto decoded = DecodeChain(message);
     if (!decoded) return;
     if (!decoded->accepts) decoded->chain.rules.push_back({.text = "foreign policy"});
@@ -163,18 +168,38 @@ Result<void> Nft::Body::ObserveOnce(state::State& into) {
     state::Put(into.chains, std::move(decoded->chain));
   });
   if (!done) return done;
-  done = Dump(NFT_MSG_GETRULE, [&](const nlmsghdr* message) {
+  return Dump(NFT_MSG_GETRULE, family, [&](const nlmsghdr* message) {
     auto decoded = DecodeRule(message);
     if (!decoded) return;
     if (const auto chain = into.chains.find(decoded->chain); chain != into.chains.end()) {
       chain->second.rules.push_back(std::move(decoded->rule));
     }
   });
-  if (!done) return done;
+}
+
+Result<void> Nft::Body::ObserveOnce(state::State& into) {
+  known = {};
+  for (const NftFamily family : kFamilies) {
+    if (auto done = ObserveFamily(family, into); !done) return done;
+  }
   known.sets.insert(into.sets.begin(), into.sets.end());
   for (const auto& [name, set] : into.sets) {
     if (set.type == state::NftSet::Type::kNothing) continue;
-    if (done = ObserveElements(set, into); !done) return done;
+    if (auto done = ObserveElements(set, into); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Nft::ObserveLeases(state::State& into) {
+  for (const auto& [name, set] : body_->known.sets) {
+    if (!set.timeouts) continue;
+    const auto first = into.elements.lower_bound({.set = name, .first = {}, .last = {}});
+    auto last = first;
+    bool any = false;
+    for (; last != into.elements.end() && last->first.set == name; ++last) any = any || last->second.timeout;
+    if (!any) continue;
+    into.elements.erase(first, last);
+    if (auto done = body_->ObserveElements(set, into); !done) return done;
   }
   return {};
 }
@@ -202,7 +227,22 @@ Result<void> Nft::Observe(state::State& into) {
   return Fail(ErrorKind::kStale, "nftables changes faster than it can be read");
 }
 
-Result<void> Nft::Body::Judge(const NftBatch& batch) {
+std::uint32_t Nft::Body::SequencesFor(std::size_t steps) {
+  // Far more numbers than messages: they only have to be different.
+  return socket.TakeSequences(static_cast<std::uint32_t>(std::min<std::size_t>(steps * 64 + 16, 1U << 28)));
+}
+
+Result<void> Nft::Body::Exchange(NftBatch& batch, ErrorKind for_gone_lease) {
+  if (auto lost = socket.TakeAnswers(); !lost) return std::unexpected(std::move(lost.error()));
+  if (auto done = socket.Send(batch.Finish()); !done) return std::unexpected(std::move(done.error()).In("nftables"));
+  if (auto done = Judge(batch, for_gone_lease); !done) return done;
+  // Every transaction makes one generation, and 0 is never one (nf_tables_commit). After a batch that checked none this number may be
+  // behind, and then stays behind until Observe.
+  if (generation != 0 && ++generation == 0) generation = 1;
+  return {};
+}
+
+Result<void> Nft::Body::Judge(const NftBatch& batch, ErrorKind for_gone_lease) {
   const auto answers = socket.TakeAnswers();
   if (!answers) return std::unexpected(answers.error());
   const auto refused =
@@ -212,33 +252,54 @@ Result<void> Nft::Body::Judge(const NftBatch& batch) {
     return Fail(ErrorKind::kStale, "nftables was changed by somebody else");
   }
   const auto origin = batch.Find(refused->sequence, refused->offset);
+  const auto* element = origin ? std::get_if<state::NftElement>(&origin->step->object) : nullptr;
+  if (refused->error == ENOENT && element != nullptr && element->timeout) {
+    if (origin->step == &AwakeRemoval()) return Fail(ErrorKind::kExpired, "nftables: too late for leases");
+    return Fail(for_gone_lease, std::format("{}: it had run out", Describe(*origin)));
+  }
   const auto kind = SystemError("", refused->error).kind;
   return Fail(kind, std::format("{}: {}", origin ? Describe(*origin) : "nftables", ToString(*refused)));
 }
 
 Result<void> Nft::Commit(std::span<const state::Step> steps) {
-  // Far more numbers than messages: they only have to be different.
-  const auto first = body_->socket.TakeSequences(
-      static_cast<std::uint32_t>(std::min<std::size_t>(steps.size() * 64 + 16, 1U << 28)));
-  NftBatch batch(first, body_->generation);
-  auto known = body_->known;
-  if (auto done = Encode(steps, known, batch); !done) return done;
+  NftBatch batch(body_->SequencesFor(steps.size()), body_->generation);
+  // Elements alone, which is what changes all the time, add nothing to what is known.
+  const bool elements_only = std::ranges::all_of(steps, [](const state::Step& step) {
+    return std::holds_alternative<state::NftElement>(step.object);
+  });
+  std::optional<NftKnown> known;
+  if (!elements_only) known = body_->known;
+  if (auto done = Encode(steps, known ? *known : body_->known, batch); !done) return done;
   if (batch.empty()) return {};
-  if (auto lost = body_->socket.TakeAnswers(); !lost) return std::unexpected(std::move(lost.error()));
-  if (auto done = body_->socket.Send(batch.Finish()); !done)
-    return std::unexpected(std::move(done.error()).In("nftables"));
-  if (auto done = body_->Judge(batch); !done) return done;
-  body_->known = std::move(known);
-  // Every transaction makes one generation, and 0 is never one (nf_tables_commit).
-  if (body_->generation != 0 && ++body_->generation == 0) body_->generation = 1;
+  if (auto done = body_->Exchange(batch, ErrorKind::kStale); !done) return done;
+  if (known) body_->known = std::move(*known);
   return {};
+}
+
+Result<void> Nft::Wake(Duration timeout) {
+  const auto wake = [&](WakeFrom from) {
+    NftBatch batch(body_->SequencesFor(1), 0);
+    EncodeWake(state::TimeoutWithin(timeout), from, batch);
+    return body_->Exchange(batch, ErrorKind::kStale);
+  };
+  auto done = wake(WakeFrom::kSet);
+  if (!done && done.error().kind == ErrorKind::kExpired) return wake(WakeFrom::kNothing);  // not even the set is there
+  return done;
+}
+
+Result<void> Nft::Renew(std::span<const state::Step> leases) {
+  NftBatch batch(body_->SequencesFor(leases.size()), 0);
+  if (auto done = Encode(leases, body_->known, batch); !done) {
+    return Fail(ErrorKind::kExpired, std::move(done.error().message));
+  }
+  return body_->Exchange(batch, ErrorKind::kExpired);
 }
 
 int Nft::notification_fd() const { return body_->notifications.fd(); }
 
 Nft::Notice Nft::TakeNotifications() {
   Notice notice;
-  std::vector<std::uint8_t> buffer;
+  auto& buffer = body_->notification;
   for (int i = 0; i < kNotificationsAtOnce; ++i) {
     const long size = body_->notifications.Receive(buffer, MSG_DONTWAIT);
     if (size == 0) break;
@@ -253,7 +314,7 @@ Nft::Notice Nft::TakeNotifications() {
     ByteSpan rest{buffer.data(), static_cast<std::size_t>(size)};
     while (const auto* message = NextMessage(rest)) {
       if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN)) {
-        if (OurFamily(message) == kFamily) notice.ours = body_->touched = true;
+        if (OurFamily(message)) notice.ours = body_->touched = true;
         continue;
       }
       const auto generation = DecodeGeneration(message);
@@ -265,14 +326,16 @@ Nft::Notice Nft::TakeNotifications() {
 }
 
 std::uint64_t Nft::CounterPackets(const std::string& counter) {
-  Request request(NFT_MSG_GETOBJ);
   if (counter.size() >= NFT_NAME_MAXLEN) return 0;
-  EncodeCounterName(request.message(), counter);
   std::uint64_t packets = 0;
-  // Not there, or no permission: nothing was counted that anybody could know of.
-  (void)body_->socket.Get(request.message(), [&](const nlmsghdr* message) {
-    if (const auto decoded = DecodeCounter(message)) packets = decoded->packets;
-  });
+  for (const NftFamily family : kFamilies) {
+    Request request(NFT_MSG_GETOBJ, family);
+    EncodeCounterName(request.message(), counter);
+    // Not there, or no permission: nothing was counted that anybody could know of.
+    (void)body_->socket.Get(request.message(), [&](const nlmsghdr* message) {
+      if (const auto decoded = DecodeCounter(message)) packets += decoded->packets;
+    });
+  }
   return packets;
 }
 

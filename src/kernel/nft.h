@@ -1,12 +1,13 @@
-// The nftables table `inet egressd`: read, changed in one atomic batch, watched.
+// The nftables tables `inet egressd` and `arp egressd`: read, changed in one atomic batch, watched.
 //
 // 1. A batch either takes effect as a whole or not at all; it is refused as stale when anybody changed
 // nftables since Observe.
-// 2. Only the table `inet egressd` is ever written. Foreign tables are read no further than their name.
+// 2. Only these two are ever written. Foreign tables are read no further than their name.
 // 3. What this object itself commits never comes back as a notification: the socket has a filter on its own
 // port id.
 // 4. Commit needs to know the kind of every set it puts elements into: from a step of the same batch, an
 // earlier Commit, or Observe.
+// 5. No batch extends a lease (an element with a timeout) later than Wake allowed: see nft_lease.h.
 //
 // Called by kernel.cc. Sources: net/netfilter/nf_tables_api.c, nfnetlink.c, nft_set_rbtree.c,
 // nft_set_pipapo.c.
@@ -41,8 +42,17 @@ class Nft {
 
   // Carries out the nftables steps (others are ignored), in an order of its own. A set that is replaced loses
   // its elements and cannot be in use: the same steps must put its elements back and replace the chains that
-  // look into it. kStale: observe and try again; kSystem names the step.
+  // look into it. kStale: observe and try again (also: a lease that should go had run out); kExpired: there
+  // are leases to add, and the time of Wake is over; kSystem names the step.
   Result<void> Commit(std::span<const state::Step> steps);
+
+  // For so long leases may be added, by one batch. Makes the table where it is missing.
+  Result<void> Wake(Duration timeout);
+  // Every lease of the steps anew, all or none, whoever changed what else meanwhile. kExpired: one of them was
+  // not in force any more, or the time of Wake is over.
+  Result<void> Renew(std::span<const state::Step> leases);
+  // Reads the leases again: what ran out is gone from `into`. Nothing is read of sets where there are none.
+  Result<void> ObserveLeases(state::State& into);
 
   // Readable when a notification waits.
   int notification_fd() const;
@@ -51,7 +61,7 @@ class Nft {
   };
   Notice TakeNotifications();
 
-  // Packets counted by the named counter, 0 when it is not there.
+  // Packets counted by the named counter in both tables, 0 when it is not there.
   std::uint64_t CounterPackets(const std::string& counter);
 
  private:

@@ -69,9 +69,9 @@ struct NftKnown {
   std::map<state::NftName, std::optional<state::NftHook>> chains;
 };
 
-// Puts the nftables steps into the batch, in an order that the kernel accepts: first everything that goes
-// (rules, elements, sets, chains, counters, tables), then everything that comes (tables, counters, sets,
-// chains, elements, rules). Brings `known` up to date with what the batch will have done. kInvalid: an
+// Puts the nftables steps into the batch, in an order that the kernel accepts: in front of leases the removal
+// of `awake` (nft_lease.h), then everything that goes (rules, elements, sets, chains, counters, tables), then
+// everything that comes (tables, counters, sets, chains, elements, rules). Brings `known` up to date with what the batch will have done. kInvalid: an
 // element of a set that nobody knows.
 Result<void> Encode(std::span<const state::Step> steps, NftKnown& known, NftBatch& batch);
 

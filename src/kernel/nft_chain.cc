@@ -1,6 +1,7 @@
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter_arp.h>
 #include <linux/netfilter/nf_tables.h>
 
 #include <algorithm>
@@ -31,6 +32,26 @@ std::optional<NftHook::Type> TypeOf(const std::string& name) {
   return std::nullopt;
 }
 
+// NF_INET_… are our own numbers; ARP has others (linux/netfilter_arp.h).
+constexpr std::pair<NftHook::Point, std::uint32_t> kArpPoints[] = {{NftHook::Point::kInput, NF_ARP_IN}, {NftHook::Point::kOutput, NF_ARP_OUT}};
+
+std::uint32_t NumberOf(NftHook::Point point, state::NftFamily family) {
+  if (family != state::NftFamily::kArp) return static_cast<std::uint32_t>(point);
+  const auto* found = std::ranges::find(kArpPoints, point, &std::pair<NftHook::Point, std::uint32_t>::first);
+  EGRESSD_ASSERT(found != std::end(kArpPoints));
+  return found->second;
+}
+
+// nullopt: a hook that we never use.
+std::optional<NftHook::Point> PointOf(std::uint32_t number, state::NftFamily family) {
+  if (family == state::NftFamily::kArp) {
+    const auto* found = std::ranges::find(kArpPoints, number, &std::pair<NftHook::Point, std::uint32_t>::second);
+    return found == std::end(kArpPoints) ? std::nullopt : std::optional(found->first);
+  }
+  if (number > static_cast<std::uint32_t>(NftHook::Point::kPostrouting)) return std::nullopt;
+  return static_cast<NftHook::Point>(number);
+}
+
 }  // namespace
 
 void EncodeChain(nlmsghdr* message, const state::NftChain& chain) {
@@ -41,7 +62,7 @@ void EncodeChain(nlmsghdr* message, const state::NftChain& chain) {
   nftnl_chain_set_str(encoded.get(), NFTNL_CHAIN_NAME, chain.key.name.c_str());
   if (chain.hook) {
     nftnl_chain_set_str(encoded.get(), NFTNL_CHAIN_TYPE, NameOf(chain.hook->type));
-    nftnl_chain_set_u32(encoded.get(), NFTNL_CHAIN_HOOKNUM, static_cast<std::uint32_t>(chain.hook->point));
+    nftnl_chain_set_u32(encoded.get(), NFTNL_CHAIN_HOOKNUM, NumberOf(chain.hook->point, chain.key.family));
     nftnl_chain_set_s32(encoded.get(), NFTNL_CHAIN_PRIO, chain.hook->priority);
     nftnl_chain_set_u32(encoded.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
   }
@@ -68,9 +89,10 @@ std::optional<DecodedChain> DecodeChain(const nlmsghdr* message) {
     if (!point || !priority) return std::nullopt;
     decoded.accepts = attributes.U32(NFTA_CHAIN_POLICY) == NF_ACCEPT;
     // A type or hook that we never use is as foreign as a policy that we never set.
-    if (!type || *point > static_cast<std::uint32_t>(NftHook::Point::kPostrouting)) decoded.accepts = false;
+    const auto known = PointOf(*point, *family);
+    if (!type || !known) decoded.accepts = false;
     decoded.chain.hook = NftHook{.type = type.value_or(NftHook::Type::kFilter),
-                                 .point = static_cast<NftHook::Point>(std::min<std::uint32_t>(*point, 4)),
+                                 .point = known.value_or(NftHook::Point::kPostrouting),
                                  .priority = static_cast<std::int32_t>(*priority)};
   }
   return decoded;

@@ -71,6 +71,7 @@ class ElementDecoder {
     bool has_key_end = false;
     bool interval_end = false;
     decltype(state::NftElement::value) value;
+    std::optional<Duration> timeout;
   };
   std::optional<Raw> Decode(Attributes element) const;
 

@@ -5,6 +5,7 @@
 // (net/netfilter/nft_set_rbtree.c). A range of concatenated keys is one element with two keys, both included
 // (nft_set_pipapo.c).
 #include <arpa/inet.h>
+#include <endian.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 
@@ -61,6 +62,18 @@ void PutValue(nlmsghdr* message, const NftElement& element) {
   }
 }
 
+std::uint64_t Milliseconds(Duration duration) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+}
+
+// The kernel has rounded to its ticks, and back; 0 says never.
+std::optional<Duration> Timeout(std::uint64_t milliseconds) {
+  if (milliseconds == 0) return std::nullopt;
+  const std::uint64_t grain = Milliseconds(state::kTimeoutGrain);
+  const std::uint64_t grains = std::min(milliseconds / grain + (milliseconds % grain * 2 >= grain ? 1 : 0), UINT64_C(1) << 32);
+  return state::kTimeoutGrain * static_cast<std::int64_t>(std::max<std::uint64_t>(grains, 1));
+}
+
 std::optional<NftBytes> DataOf(Attributes element, std::uint16_t type, std::size_t size) {
   const auto value = element.Nested(type).Find(NFTA_DATA_VALUE);
   if (!value || value->size() != size) return std::nullopt;
@@ -75,7 +88,10 @@ void EncodeElement(nlmsghdr* message, const NftElement& element, const state::Nf
   auto* nest = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
   PutData(message, NFTA_SET_ELEM_KEY, element.key.first);
   if (set.intervals && !ends) PutData(message, NFTA_SET_ELEM_KEY_END, element.key.last);
-  if (purpose == ElementPurpose::kAdd) PutValue(message, element);
+  if (purpose == ElementPurpose::kAdd) {
+    PutValue(message, element);
+    if (element.timeout) mnl_attr_put_u64(message, NFTA_SET_ELEM_TIMEOUT, htobe64(Milliseconds(*element.timeout)));
+  }
   mnl_attr_nest_end(message, nest);
   if (!ends) return;
   const auto after = Next(element.key.last);
@@ -96,6 +112,7 @@ std::optional<ElementDecoder::Raw> ElementDecoder::Decode(Attributes element) co
     raw.key_end = *end;
     raw.has_key_end = true;
   }
+  if (set_.timeouts) raw.timeout = Timeout(element.U64(NFTA_SET_ELEM_TIMEOUT).value_or(0));
   if (set_.value == state::NftSet::Type::kNothing || raw.interval_end) return raw;
   if (set_.value == state::NftSet::Type::kVerdict) {
     const auto verdict = DecodeVerdict(element.Nested(NFTA_SET_ELEM_DATA).Nested(NFTA_DATA_VERDICT));
@@ -138,6 +155,7 @@ void ElementDecoder::Finish(state::Objects<NftElement>& into) {
       element.key.last = closed ? Previous(raw_[i + 1].key) : Highest(raw.key.bytes().size());
     }
     element.value = std::move(raw.value);
+    element.timeout = raw.timeout;
     auto key = element.key;
     into.insert_or_assign(into.end(), std::move(key), std::move(element));
   }

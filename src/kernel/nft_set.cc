@@ -64,6 +64,7 @@ std::uint32_t Flags(const NftSet& set) {
   std::uint32_t flags = 0;
   if (set.intervals) flags |= NFT_SET_INTERVAL;
   if (set.intervals && IsConcatenation(set.type)) flags |= NFT_SET_CONCAT;
+  if (set.timeouts) flags |= NFT_SET_TIMEOUT;
   if (set.value != Type::kNothing) flags |= NFT_SET_MAP;
   return flags;
 }
@@ -89,6 +90,7 @@ bool HasEndElements(const NftSet& set) { return set.intervals && !IsConcatenatio
 void EncodeSet(nlmsghdr* message, const NftSet& set, std::uint32_t id) {
   const auto* shape = Find(set.type);
   EGRESSD_ASSERT(shape != nullptr && set.type != Type::kVerdict);
+  EGRESSD_ASSERT(!set.timeouts || !set.intervals);
   EGRESSD_ASSERT(set.value == Type::kNothing || Find(set.value) != nullptr);
   const std::unique_ptr<nftnl_set, decltype(&nftnl_set_free)> encoded(nftnl_set_alloc(), &nftnl_set_free);
   EGRESSD_ASSERT(encoded != nullptr);
@@ -119,15 +121,17 @@ std::optional<NftSet> DecodeSet(const nlmsghdr* message) {
   NftSet set{.key = {.family = *family, .name = std::move(*name)},
              .type = TypeOf(attributes.U32(NFTA_SET_KEY_TYPE).value_or(0),
                             attributes.U32(NFTA_SET_KEY_LEN).value_or(0)),
-             .intervals = (flags & NFT_SET_INTERVAL) != 0};
+             .intervals = (flags & NFT_SET_INTERVAL) != 0,
+             .timeouts = (flags & NFT_SET_TIMEOUT) != 0};
   if ((flags & NFT_SET_MAP) != 0) {
     set.value =
         TypeOf(attributes.U32(NFTA_SET_DATA_TYPE).value_or(0), attributes.U32(NFTA_SET_DATA_LEN).value_or(0));
     if (set.value == Type::kNothing) set.type = Type::kNothing;
   }
-  // Timeouts, object maps, elements with expressions: nothing that we make, so it must differ from everything
-  // we want.
-  if (set.type == Type::kVerdict || flags != Flags(set)) set.type = Type::kNothing;
+  // A timeout for all, object maps, elements with expressions: nothing that we make, so it must differ from
+  // everything we want.
+  const bool timed = attributes.Find(NFTA_SET_TIMEOUT).has_value() || (set.timeouts && set.intervals);
+  if (set.type == Type::kVerdict || flags != Flags(set) || timed) set.type = Type::kNothing;
   return set;
 }
 

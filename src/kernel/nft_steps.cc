@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "kernel/nft_batch.h"
+#include "kernel/nft_lease.h"
 
 namespace egressd::kernel {
 namespace {
@@ -28,6 +29,7 @@ struct Sorted {
   Kind tables, counters, sets, chains, elements;
   std::set<NftFamily> gone_tables;  // everything in them goes with them
   std::set<NftName> gone_sets;      // and their elements with them
+  bool adds_lease = false;
 };
 
 const NftName& NameOf(const state::NftElement& element) { return element.key.set; }
@@ -52,6 +54,7 @@ Kind* KindOf(Sorted& sorted, const state::Object& object) {
 
 Sorted Sort(std::span<const Step> steps) {
   Sorted sorted;
+  sorted.adds_lease = AddsLease(steps);
   for (const auto& step : steps) {
     auto* kind = KindOf(sorted, step.object);
     if (kind == nullptr) continue;
@@ -72,6 +75,7 @@ class Encoder {
       : sorted_(sorted), known_(known), batch_(batch) {}
 
   Result<void> Run() {
+    if (sorted_.adds_lease) EncodeAwakeRemoval(batch_);
     FlushRules();
     if (auto done = Elements(ElementPurpose::kRemove); !done) return done;
     RemoveSets();
@@ -240,6 +244,7 @@ class Encoder {
     const auto size = state::Bytes(set.type);
     if (element.key.first.bytes().size() != size || element.key.last.bytes().size() != size) return false;
     if (!set.intervals && element.key.first != element.key.last) return false;
+    if (element.timeout && !set.timeouts) return false;
     if (set.value == state::NftSet::Type::kNothing)
       return std::holds_alternative<std::monostate>(element.value);
     if (set.value == state::NftSet::Type::kVerdict)

@@ -5,7 +5,8 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
+
+#include "net/socket.h"
 
 namespace egressd::net {
 
@@ -13,46 +14,6 @@ namespace {
 
 constexpr std::size_t kLargestDatagram = 65536;  // bytes
 constexpr int kBufferBytes = 4 << 20;            // a burst of policy chunks from every peer at once
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-SocketAddress Encode(const Endpoint& endpoint) {
-  SocketAddress out;
-  const auto bytes = endpoint.address.bytes();
-  if (endpoint.address.family() == Family::kIpv4) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(endpoint.port);
-    std::memcpy(&address.sin_addr, bytes.data(), bytes.size());
-    std::memcpy(&out.storage, &address, sizeof address);
-    out.size = sizeof address;
-  } else {
-    sockaddr_in6 address{};
-    address.sin6_family = AF_INET6;
-    address.sin6_port = htons(endpoint.port);
-    std::memcpy(&address.sin6_addr, bytes.data(), bytes.size());
-    std::memcpy(&out.storage, &address, sizeof address);
-    out.size = sizeof address;
-  }
-  return out;
-}
-
-Endpoint Decode(const SocketAddress& from) {
-  if (from.storage.ss_family == AF_INET6) {
-    sockaddr_in6 address{};
-    std::memcpy(&address, &from.storage, sizeof address);
-    return {.address = IpAddress::FromBytes(std::span(address.sin6_addr.s6_addr, 16)), .port = ntohs(address.sin6_port)};
-  }
-  sockaddr_in address{};
-  std::memcpy(&address, &from.storage, sizeof address);
-  return {.address = IpAddress::Ipv4(ntohl(address.sin_addr.s_addr)), .port = ntohs(address.sin_port)};
-}
-
-void SetOption(const Fd& fd, int level, int option, int value) { ::setsockopt(fd.get(), level, option, &value, sizeof value); }
 
 }  // namespace
 

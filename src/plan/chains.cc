@@ -17,6 +17,7 @@ using Rules = std::vector<NftRule>;
 
 constexpr Family kBoth[] = {Family::kIpv4, Family::kIpv6};
 constexpr std::uint8_t kIcmp = 1, kIcmpv6 = 58;
+constexpr std::uint8_t kNeighbourSolicitation = 135, kNeighbourAdvertisement = 136;
 constexpr std::uint16_t kTcpHeadersIpv4Bytes = 40, kTcpHeadersIpv6Bytes = 60;
 constexpr std::uint32_t kNoConntrack = kCtStateInvalid | kCtStateUntracked;
 
@@ -141,12 +142,18 @@ void PutNat(const Facts& facts, state::State& state) {
                std::move(rules));
 }
 
-// The last line of defence, behind everybody's translation: what leaves has the address that belongs to its id, or does not leave.
+// The last line of defence, behind everybody's translation: what leaves has the address that belongs to its id, and a lease on it, or
+// does not leave. An address of the node itself (`egress_ip: node`) needs none.
 void PutLeave(const Facts& facts, state::State& state) {
   Rules leave{Words().To(facts.tunnel().device).Goto(chain::kLeaveTunnel), Words().ConnectionIs(Direction::kReply).Return(),
               Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return()};
   for (const Family family : kBoth) {
     leave.push_back(Words().ConnectionIdAndSourceNotIn(family, PerFamily(stem::kSources, family)).Drop(counter::kWrongSource));
+  }
+  // Nearly everything ends with the first of these lookups.
+  for (const Family family : kBoth) leave.push_back(Words().SourceIn(family, PerFamily(stem::kLease, family)).Return());
+  for (const Family family : kBoth) {
+    leave.push_back(Words().SourceIn(family, PerFamily(stem::kEgress, family)).Drop(counter::kLeaseOver));
   }
   PutBaseChain(state, chain::kLeave, {.point = NftHook::Point::kPostrouting, .priority = kLast}, std::move(leave));
 
@@ -170,16 +177,50 @@ void PutForwardAndInput(const Facts& facts, state::State& state) {
   PutBaseChain(state, chain::kForward, {.point = NftHook::Point::kForward, .priority = kMangle},
                {Words().From(device).To(device).Drop(counter::kHairpin),
                 Words().From(device).PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()});
-  // A segment for an egress IP without a connection: after a takeover its owner may still come back; a reset would end it.
-  Rules input;
+  Rules input, to_egress;
+  for (const Family family : kBoth) input.push_back(Words().DestinationIn(family, PerFamily(stem::kEgress, family)).Goto(chain::kToEgress));
+  // Out of the tunnel comes what this node asked for, and echo requests. A reset for anything else would go to the outside, with the tunnel
+  // address as its source.
   for (const Family family : kBoth) {
     input.push_back(Words()
-                        .DestinationIn(family, PerFamily(stem::kEgress, family))
+                        .From(device)
+                        .Is(family)
                         .NotProtocol(family == Family::kIpv4 ? kIcmp : kIcmpv6)
                         .ConnectionState(kCtStateNew | kCtStateInvalid)
                         .Drop(counter::kUnexpected));
   }
   PutBaseChain(state, chain::kInput, {.point = NftHook::Point::kInput, .priority = kBeforeFilter}, std::move(input));
+
+  // Who still sends here what is another node's now gets no answer with its address.
+  for (const Family family : kBoth) {
+    to_egress.push_back(Words().DestinationNotIn(family, PerFamily(stem::kLease, family)).Drop(counter::kLeaseOver));
+  }
+  // A segment for an egress IP without a connection: after a takeover its owner may still come back; a reset would end it.
+  for (const Family family : kBoth) {
+    to_egress.push_back(Words()
+                            .Is(family)
+                            .NotProtocol(family == Family::kIpv4 ? kIcmp : kIcmpv6)
+                            .ConnectionState(kCtStateNew | kCtStateInvalid)
+                            .Drop(counter::kUnexpected));
+  }
+  PutChain(state, chain::kToEgress, std::move(to_egress));
+}
+
+// An egress IP that another node has, or is about to have, must not be heard of from here: no answer names it, and no question comes from
+// it (a neighbour that is asked learns who asks). Announcements of our own do not pass here (kernel/announce.h).
+void PutNeighbours(state::State& state) {
+  const std::string egress6 = PerFamily(stem::kEgress, Family::kIpv6), answers6 = PerFamily(stem::kAnswers, Family::kIpv6);
+  PutBaseChain(state, chain::kNeighbours, {.point = NftHook::Point::kOutput, .priority = kBeforeFilter},
+               {Words().Icmpv6(kNeighbourAdvertisement).NeighbourTargetIn(egress6).NeighbourTargetNotIn(answers6).Drop(counter::kNotAnswered),
+                Words()
+                    .Icmpv6(kNeighbourSolicitation)
+                    .SourceIn(Family::kIpv6, egress6)
+                    .SourceNotIn(Family::kIpv6, answers6)
+                    .Drop(counter::kNotAnswered)});
+  state::Put(state.chains,
+             state::NftChain{.key = {.family = state::NftFamily::kArp, .name = std::string(chain::kNeighbours)},
+                             .hook = NftHook{.point = NftHook::Point::kOutput, .priority = kBeforeFilter},
+                             .rules = {Words().ArpSenderIn(set::kArpEgress).ArpSenderNotIn(set::kArpAnswers).Drop(counter::kNotAnswered)}});
 }
 
 }  // namespace
@@ -197,6 +238,7 @@ void PutSkeletonChains(const Facts& facts, state::State& state) {
   PutNat(facts, state);
   PutLeave(facts, state);
   PutForwardAndInput(facts, state);
+  PutNeighbours(state);
 }
 
 }  // namespace egressd::plan

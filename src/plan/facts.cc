@@ -73,8 +73,7 @@ void Facts::FindHeld() {
     std::optional<std::string> device;
     std::optional<IpAddress> address = binding.egress_ip;
     if (address) {
-      const auto carrier = inputs.carriers.find(binding.id);
-      if (carrier == inputs.carriers.end() || carrier->second.kind != Carrier::Kind::kSelf) continue;
+      if (!inputs.holds.contains(*address)) continue;
       device = UplinkFor(*set, config, host, binding.gateway, *address);
     } else {
       const auto gateway = set->gateways.find(binding.gateway);

@@ -1,7 +1,7 @@
 // What the inputs mean for this node, worked out once per Build: who is translated here, through which device, into which slot.
 //
-// 1. A Held id is one whose traffic this node translates: its egress IP is held here, or it is `egress_ip: node` and this node is one of
-//    the gateways.
+// 1. A Held id is one whose traffic this node translates: it holds its egress IP in whatever standing, prepared and leaving too, or it is
+//    `egress_ip: node` and this node is one of the gateways. Where this node's own workloads go is another question (carriers).
 // 2. Uplink slots depend on the host's default routes alone, so that they do not move when an egress IP comes or goes.
 //
 // Used by every file of this folder that makes objects.

@@ -24,8 +24,11 @@ state::State Build(const Inputs& inputs) {
   EGRESSD_ASSERT(inputs.config != nullptr && inputs.host != nullptr);
   const Facts facts(inputs);
   state::State state;
+  const auto arp = state::NftFamily::kArp;
   state::Put(state.tables, state::NftTable{.key = {.name = std::string(kTable)}});
+  state::Put(state.tables, state::NftTable{.key = {.family = arp, .name = std::string(kTable)}});
   for (const std::string_view name : counter::kAll) state::Put(state.counters, state::NftCounter{.key = {.name = std::string(name)}});
+  state::Put(state.counters, state::NftCounter{.key = {.family = arp, .name = std::string(counter::kNotAnswered)}});
   PutSkeletonSets(facts, state);
   PutSkeletonChains(facts, state);
   PutSourceClasses(facts, state);

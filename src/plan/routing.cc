@@ -124,6 +124,9 @@ void PutSysctls(const Facts& facts, state::State& state) {
   for (const Held& held : facts.held) {
     if (held.family != Family::kIpv4) continue;
     PutSysctl(state, OfDevice("ipv4", held.uplink.device, "forwarding"), "1");
+    // Who asks for a neighbour in the name of an egress IP tells everybody where it lives. Asked with the host's own address, the next
+    // hop is still found for what is forwarded while the egress IP itself must not be heard (chain neighbours).
+    PutSysctl(state, OfDevice("ipv4", held.uplink.device, "arp_announce"), "2");
     // Answers come in where no route of the main table points to.
     if (main != nullptr && main->device != held.uplink.device) PutSysctl(state, OfDevice("ipv4", held.uplink.device, "rp_filter"), "2");
   }
@@ -143,7 +146,8 @@ void PutEgressAddresses(const Facts& facts, state::State& state) {
       if (binding.egress_ip) gateway_of.emplace(*binding.egress_ip, binding.gateway);
     }
   }
-  for (const IpAddress& address : facts.inputs.local_egress_ips) {
+  for (const auto& [address, hold] : facts.inputs.holds) {
+    if (hold.standing == Hold::Standing::kPrepared) continue;
     const auto gateway = gateway_of.find(address);
     const std::string name = gateway == gateway_of.end() ? std::string() : std::string(gateway->second);
     const std::optional<std::string> device = UplinkFor(*facts.set, *facts.inputs.config, *facts.inputs.host, name, address);

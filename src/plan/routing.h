@@ -13,7 +13,7 @@ void PutTunnel(const Facts& facts, state::State& state);
 // Slots: gateways behind the tunnel, uplinks of this node, the mark of replies.
 void PutRouting(const Facts& facts, state::State& state);
 void PutSysctls(const Facts& facts, state::State& state);
-// Egress IPs that this node holds, on their uplinks.
+// Egress IPs that this node holds (not those it only prepares), on their uplinks.
 void PutEgressAddresses(const Facts& facts, state::State& state);
 
 }  // namespace egressd::plan

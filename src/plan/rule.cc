@@ -18,6 +18,8 @@ using state::NftPayload;
 constexpr std::uint8_t kUdp = 17, kTcp = 6, kIcmpv6 = 58;
 constexpr std::uint8_t kNfprotoIpv4 = 2, kNfprotoIpv6 = 10;  // NFPROTO_IPV4, NFPROTO_IPV6
 constexpr std::uint32_t kTcpFlagsOffset = 13;
+constexpr std::uint32_t kTargetOffset = 8;   // RFC 4861 sections 4.3 and 4.4
+constexpr std::uint32_t kSenderOffset = 14;  // RFC 826 with Ethernet and IPv4: behind types, lengths, operation and hardware address
 constexpr std::size_t kUsualExpressions = 12;
 
 std::string_view Ip(Family family) { return family == Family::kIpv4 ? "ip" : "ip6"; }
@@ -152,6 +154,31 @@ Words& Words::Icmpv6OfTheLink() {
       .Add(state::NftBitwise{.mask = NftBytes::Byte(0xfe), .xor_ = NftBytes::Byte(0)})
       .Add(NftCompare{.value = NftBytes::Byte(0x80), .negate = true})
       .Say({"icmpv6 type >= 130"});
+}
+
+Words& Words::Icmpv6(std::uint8_t type) {
+  return Need(Family::kIpv6)
+      .Add(NftMeta{.key = NftMeta::Key::kL4proto})
+      .Add(NftCompare{.value = NftBytes::Byte(kIcmpv6)})
+      .Add(NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = 0, .length_bytes = 1})
+      .Add(NftCompare{.value = NftBytes::Byte(type)})
+      .Say({"icmpv6 type ", std::to_string(type)});
+}
+
+Words& Words::LoadNeighbourTarget() {
+  return Add(NftPayload{.base = NftPayload::Base::kTransport, .offset_bytes = kTargetOffset, .length_bytes = 16});
+}
+Words& Words::NeighbourTargetIn(std::string_view set_name) {
+  return LoadNeighbourTarget().Lookup(set_name).Say({"icmpv6 taddr @", set_name});
+}
+Words& Words::NeighbourTargetNotIn(std::string_view set_name) {
+  return LoadNeighbourTarget().LookupMiss(set_name).Say({"icmpv6 taddr != @", set_name});
+}
+
+Words& Words::LoadArpSender() { return Add(NftPayload{.offset_bytes = kSenderOffset, .length_bytes = 4}); }
+Words& Words::ArpSenderIn(std::string_view set_name) { return LoadArpSender().Lookup(set_name).Say({"arp saddr ip @", set_name}); }
+Words& Words::ArpSenderNotIn(std::string_view set_name) {
+  return LoadArpSender().LookupMiss(set_name).Say({"arp saddr ip != @", set_name});
 }
 
 Words& Words::TcpSyn() {

@@ -42,6 +42,11 @@ class Words {
   Words& DestinationNotIn(Family family, std::string_view set_name);
   Words& DestinationIn(const Prefix& prefix);
   Words& PortIn(std::string_view set_name);  // meta l4proto . th dport
+  Words& Icmpv6(std::uint8_t type);
+  Words& NeighbourTargetIn(std::string_view set_name);     // icmpv6 taddr, of neighbour solicitations and advertisements
+  Words& NeighbourTargetNotIn(std::string_view set_name);
+  Words& ArpSenderIn(std::string_view set_name);           // arp saddr ip
+  Words& ArpSenderNotIn(std::string_view set_name);
   Words& Icmpv6OfTheLink();                  // neighbour discovery and multicast listener: types that conntrack does not track
   Words& TcpSyn();
   Words& ConnectionIs(Direction direction);
@@ -82,6 +87,8 @@ class Words {
   Words& LoadSource(Family family, state::NftRegister reg = 1);
   Words& LoadDestination(Family family);
   Words& LoadConnectionId();
+  Words& LoadNeighbourTarget();
+  Words& LoadArpSender();
   Words& Lookup(std::string_view set_name);
   Words& LookupMiss(std::string_view set_name);
   Words& LookupValue(std::string_view map);

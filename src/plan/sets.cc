@@ -37,7 +37,9 @@ std::vector<Prefix> LocalNetworks(const Facts& facts) {
   local.push_back(Prefix::Of(facts.inputs.underlay));
   local.push_back(Prefix::Of(facts.inputs.self.ipv4));
   local.push_back(Prefix::Of(facts.inputs.self.ipv6));
-  for (const IpAddress& address : facts.inputs.local_egress_ips) local.push_back(Prefix::Of(address));
+  for (const auto& [address, hold] : facts.inputs.holds) {
+    if (hold.standing != Hold::Standing::kPrepared) local.push_back(Prefix::Of(address));
+  }
   return local;
 }
 
@@ -74,14 +76,37 @@ void PutHeld(const Facts& facts, state::State& state) {
   }
 }
 
+// In order of address, so IPv4 first.
+void PutLeases(const Facts& facts, state::State& state) {
+  Elements lease4(state, PerFamily(stem::kLease, Family::kIpv4)), lease6(state, PerFamily(stem::kLease, Family::kIpv6));
+  Elements answers4(state, set::kArpAnswers, state::NftFamily::kArp), answers6(state, PerFamily(stem::kAnswers, Family::kIpv6));
+  Elements arp(state, set::kArpEgress, state::NftFamily::kArp);
+  for (const auto& [address, hold] : facts.inputs.holds) {
+    const bool ipv4 = address.family() == Family::kIpv4;
+    const NftBytes key = NftBytes::Of(address);
+    if (ipv4) arp.Add(key);
+    (ipv4 ? lease4 : lease6).AddLease(key, hold.lease);
+    if (hold.standing == Hold::Standing::kHeld) (ipv4 ? answers4 : answers6).AddLease(key, hold.lease);
+  }
+}
+
 }  // namespace
 
-Elements::Elements(state::State& state, std::string_view set_name) : state_(state), set_{.name = std::string(set_name)} {
+Elements::Elements(state::State& state, std::string_view set_name, state::NftFamily family)
+    : state_(state), set_{.family = family, .name = std::string(set_name)} {
   next_ = state_.elements.lower_bound({.set = set_, .first = {}, .last = {}});
 }
 
 void Elements::AddRange(const NftBytes& first, const NftBytes& last, decltype(state::NftElement::value) value) {
-  state::NftElement element{.key = {.set = set_, .first = first, .last = last}, .value = std::move(value)};
+  Insert({.key = {.set = set_, .first = first, .last = last}, .value = std::move(value), .timeout = {}});
+}
+
+void Elements::AddLease(const NftBytes& key, std::optional<Duration> lease) {
+  if (lease) lease = state::TimeoutWithin(*lease);
+  Insert({.key = {.set = set_, .first = key, .last = key}, .value = {}, .timeout = lease});
+}
+
+void Elements::Insert(state::NftElement element) {
   state::NftElement::Key key = element.key;
   // In order, the place is right behind the element before, which is in front of `next_`.
   next_ = std::next(state_.elements.insert_or_assign(next_, std::move(key), std::move(element)));
@@ -156,19 +181,26 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
     Declare(state, PerFamily(stem::kSources, family), {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6});
     Declare(state, PerFamily(stem::kPeers, family), {.type = address});
     Declare(state, PerFamily(stem::kEgress, family), {.type = address});
+    Declare(state, PerFamily(stem::kLease, family), {.type = address, .timeouts = true});
     PutNetworks(state, PerFamily(stem::kLocal, family), family, local);
   }
   Declare(state, set::kClasses, {.type = Type::kMark, .value = Type::kVerdict});
   Declare(state, set::kNextHop, {.type = Type::kMark, .value = Type::kMark});
   Declare(state, set::kWithoutGateway, {.type = Type::kMark});
   Declare(state, set::kHeld, {.type = Type::kMark, .value = Type::kMark});
+  Declare(state, PerFamily(stem::kAnswers, Family::kIpv6), {.type = Type::kIpv6, .timeouts = true});
+  Declare(state, set::kArpEgress, {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = Type::kIpv4});
+  Declare(state, set::kArpAnswers, {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = Type::kIpv4, .timeouts = true});
 
   std::set<IpAddress> peers;
   for (const Peer& peer : facts.inputs.peers) peers.insert(peer.underlay);
   PutAddresses(state, stem::kPeers, std::move(peers));
-  PutAddresses(state, stem::kEgress, {facts.inputs.local_egress_ips.begin(), facts.inputs.local_egress_ips.end()});
+  std::set<IpAddress> egress;
+  for (const auto& [address, hold] : facts.inputs.holds) egress.insert(address);
+  PutAddresses(state, stem::kEgress, std::move(egress));
   PutNextHops(facts, state);
   PutHeld(facts, state);
+  PutLeases(facts, state);
 }
 
 }  // namespace egressd::plan

@@ -20,13 +20,17 @@ namespace egressd::plan {
 // Puts elements into one set; cheap when they come in order.
 class Elements {
  public:
-  Elements(state::State& state, std::string_view set_name);
+  Elements(state::State& state, std::string_view set_name, state::NftFamily family = state::NftFamily::kInet);
   void Add(const state::NftBytes& key) { AddRange(key, key, {}); }
   void Add(const state::NftBytes& key, const state::NftBytes& value) { AddRange(key, key, value); }
+  // Unset: it stays.
+  void AddLease(const state::NftBytes& key, std::optional<Duration> lease);
   void Add(const state::NftBytes& key, state::NftVerdict verdict) { AddRange(key, key, std::move(verdict)); }
   void AddRange(const state::NftBytes& first, const state::NftBytes& last, decltype(state::NftElement::value) value);
 
  private:
+  void Insert(state::NftElement element);
+
   state::State& state_;
   state::NftName set_;
   state::Objects<state::NftElement>::iterator next_;
@@ -45,7 +49,7 @@ void PutPorts(state::State& state, std::string_view set_name, const std::vector<
 
 // internal4 and internal6.
 void PutInternal(const Facts& facts, state::State& state);
-// The sets of the skeleton and everything in them but source classes (classes.h).
+// The sets of the skeleton, in both tables, and everything in them but source classes (classes.h).
 void PutSkeletonSets(const Facts& facts, state::State& state);
 
 }  // namespace egressd::plan

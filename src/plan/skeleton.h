@@ -5,7 +5,11 @@
 //   prerouting ── first packet ──> classify ──> dispatch ──> [class_…] ──> steer ── slot mark ──> ip rule ──> tunnel device
 //       └──────── later packets ──> decided ── slot mark ──> …                 └─> direct: leaves as without egressd
 //
-// and on the gateway: prerouting ──> from_tunnel (id → held) ──> nat (id → egress IP) ──> leave (id and address must agree).
+// and on the gateway: prerouting ──> from_tunnel (id → held) ──> nat (id → egress IP) ──> leave (id and address must agree, and the
+// address must have a lease).
+//
+// What this node does for an egress IP hangs on elements that the kernel takes away by itself when nobody renews them: lease4/6 let
+// packets out and in, `answers` (its own table, arp) and answers6 let the host answer who asks for the address.
 //
 // 1. The connection mark of everything decided here is kDecided (plan.h) | id; kDecided | 65535 says "goes out directly". The upper
 //    half is a signature: connection marks of other programs (wg-quick's 0xca6c, say) are never taken for an id. Its high byte is zero,
@@ -48,12 +52,16 @@ inline constexpr std::string_view kPrerouting = "prerouting", kOutput = "output"
 inline constexpr std::string_view kNat = "nat", kLeave = "leave";
 inline constexpr std::string_view kFromTunnel = "from_tunnel", kDecidedBefore = "decided", kClassify = "classify", kDispatch = "dispatch";
 inline constexpr std::string_view kDispatchOwn = "dispatch_own", kSteer = "steer", kDirect = "direct", kNoGateway = "no_gateway";
-inline constexpr std::string_view kUntracked = "untracked", kLeaveTunnel = "leave_tunnel";
+inline constexpr std::string_view kUntracked = "untracked", kLeaveTunnel = "leave_tunnel", kToEgress = "to_egress";
+// ARP in its table, neighbour discovery in the other: who asks for an egress IP hears of it only while it is answered for.
+inline constexpr std::string_view kNeighbours = "neighbours";
 }  // namespace chain
 
 // Sets and maps without a family.
 namespace set {
 inline constexpr std::string_view kClasses = "classes", kNextHop = "nexthop", kWithoutGateway = "without_gateway", kHeld = "held";
+// In the table of ARP: every IPv4 egress IP that this node has to do with, and those that it answers for.
+inline constexpr std::string_view kArpEgress = "egress", kArpAnswers = "answers";
 }  // namespace set
 
 // "src4", "src6": the name of a set that exists once per family.
@@ -61,13 +69,15 @@ std::string PerFamily(std::string_view stem, Family family);
 namespace stem {
 inline constexpr std::string_view kSource = "src", kNetwork = "net", kSnat = "snat", kSources = "sources", kInternal = "internal";
 inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = "egress", kOther = "other";
+inline constexpr std::string_view kLease = "lease", kAnswers = "answers";
 }  // namespace stem
 
 namespace counter {
 inline constexpr std::string_view kNotAPeer = "not_a_peer", kNotHeld = "not_held", kNoGateway = "no_gateway", kUntracked = "untracked";
 inline constexpr std::string_view kPolicyDrop = "policy_drop", kWrongSource = "wrong_source", kUnexpected = "unexpected";
-inline constexpr std::string_view kHairpin = "hairpin";
-inline constexpr std::string_view kAll[] = {kNotAPeer, kNotHeld, kNoGateway, kUntracked, kPolicyDrop, kWrongSource, kUnexpected, kHairpin};
+inline constexpr std::string_view kHairpin = "hairpin", kLeaseOver = "lease_over", kNotAnswered = "not_answered";
+inline constexpr std::string_view kAll[] = {kNotAPeer,    kNotHeld,    kNoGateway, kUntracked, kPolicyDrop,
+                                            kWrongSource, kUnexpected, kHairpin,   kLeaseOver, kNotAnswered};
 }  // namespace counter
 
 // A policy's name as part of an nft name: a-z, 0-9 and _ are kept; if anything else was in it (or it is long), a hash of the whole name

@@ -139,6 +139,23 @@ void CheckNode(const NodeConfig& config, const std::vector<Prefix>& tunnels, std
   }
 }
 
+// A majority of two is both of them, a majority of one is nobody's protection.
+void CheckQuorum(const NodeConfig::Cluster& cluster, std::vector<Finding>& findings) {
+  if (cluster.quorum == Quorum::kNone) return;
+  const std::set<Endpoint> others(cluster.join.begin(), cluster.join.end());
+  const std::string hint = "name all the other nodes in `join`, two at least, or write `quorum: none`";
+  if (others.empty()) {
+    findings.push_back(Warning(rule::kQuorumOfTwo, "cluster.quorum",
+                               "a node alone is always a majority, and `cluster.join` names no other one: the key has no effect", hint));
+  }
+  if (others.size() == 1) {
+    findings.push_back(Warning(rule::kQuorumOfTwo, "cluster.quorum",
+                               "one of two nodes is no majority: when one is lost, the other one holds nothing, and `cluster.join` names "
+                               "only one other node",
+                               hint));
+  }
+}
+
 void CheckPath(const std::string& path, const std::string& file, std::vector<Finding>& findings) {
   if (file.starts_with('/')) return;
   findings.push_back(Error(rule::kPath, path, std::format("`{}` is not an absolute path", file), std::format("/etc/egressd/{}", file)));
@@ -150,6 +167,7 @@ std::vector<Finding> Validate(const NodeConfig& config, const Surroundings& surr
   std::vector<Finding> findings;
   const std::vector<Prefix> tunnels{config.tunnel.ipv4, config.tunnel.ipv6};
   CheckNode(config, tunnels, findings);
+  CheckQuorum(config.cluster, findings);
   CheckTunnel(config, findings);
   CheckDatapath(config.datapath, findings);
   CheckPath("cluster.key_file", config.cluster.key_file, findings);

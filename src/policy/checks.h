@@ -34,6 +34,10 @@ struct Subject {
 
 void CheckPools(const Subject& subject, std::vector<Finding>& findings);
 void CheckGateways(const Subject& subject, std::vector<Finding>& findings);
+// How the egress IPs of each gateway change their holder: timers, strictness, health checks.
+void CheckTakeover(const Subject& subject, std::vector<Finding>& findings);
+// Are there enough places under `max_ips_per_node`? Only for a set without errors: it binds.
+void CheckRoom(const PolicySet& set, std::vector<Finding>& findings);
 void CheckWorkloads(const Subject& subject, std::vector<Finding>& findings);
 void CheckDestinations(const Subject& subject, std::vector<Finding>& findings);
 void CheckPolicies(const Subject& subject, std::vector<Finding>& findings);

@@ -2,6 +2,7 @@
 
 #include <format>
 
+#include "egressd/base/duration.h"
 #include "egressd/policy/selection.h"
 
 namespace egressd::policy {
@@ -47,6 +48,11 @@ std::string To(const Policy& policy) {
   return List(policy.destinations, kText);
 }
 
+std::string Text(const BfdTimers& timers) {
+  return std::format("{{min_rx: {}, min_tx: {}, multiplier: {}}}", FormatDuration(timers.min_rx), FormatDuration(timers.min_tx),
+                     timers.multiplier);
+}
+
 void Append(std::string& text, const std::string& term) {
   if (!text.empty()) text += ',';
   text += term;
@@ -81,6 +87,23 @@ std::string Text(const Selector& selector) {
 
 std::string Text(Action action) { return action == Action::kSnat ? "snat" : action == Action::kDirect ? "direct" : "drop"; }
 
+std::string Text(const HealthCheck& check) {
+  const std::string often = std::format(", every: {}, fail: {}}}", FormatDuration(check.every), check.fail);
+  return "{" + Target(check) + often;
+}
+
+std::string Target(const HealthCheck& check) {
+  switch (check.kind) {
+    case HealthCheck::Kind::kTcp:
+      return "tcp: " + check.target.ToString();
+    case HealthCheck::Kind::kIcmp:
+      return "icmp: " + check.target.address.ToString();
+    case HealthCheck::Kind::kHttp:
+      break;
+  }
+  return std::format("http: http://{}{}", check.host, check.path);
+}
+
 Attributes Describe(const Policy& policy) {
   return {{"description", policy.description},
           {"namespace", policy.namespace_.value_or("any")},
@@ -107,7 +130,13 @@ Attributes Describe(const Gateway& gateway) {
           {"pool", List(gateway.pools, kItself)},
           {"default_ip", addresses.empty() ? "first of the pool" : addresses},
           {"interface", gateway.interface.value_or("auto")},
-          {"announce", gateway.announce == Announce::kLayer2 ? "l2" : "none"}};
+          {"announce", gateway.announce == Announce::kLayer2 ? "l2" : "none"},
+          {"max_ips_per_node", std::to_string(gateway.max_ips_per_node)},
+          {"failback", YesNo(gateway.failback)},
+          {"takeover", gateway.takeover == Takeover::kImmediate ? "immediate" : "strict"},
+          {"restart_grace", FormatDuration(gateway.restart_grace)},
+          {"bfd", gateway.bfd ? Text(*gateway.bfd) : "of the profile"},
+          {"health", List(gateway.health, kText)}};
 }
 
 Attributes Describe(const Pool& pool) {

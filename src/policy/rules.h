@@ -29,6 +29,8 @@ inline constexpr const char* kEmptyPool = "E112";
 inline constexpr const char* kEmptyTo = "E113";
 inline constexpr const char* kEmptyDestinations = "E114";
 inline constexpr const char* kNoNodes = "E115";
+inline constexpr const char* kTimer = "E116";        // restart_grace, bfd, every
+inline constexpr const char* kHealthCheck = "E117";  // a check that cannot be made
 inline constexpr const char* kVni = "E120";
 inline constexpr const char* kPortNumber = "E121";
 inline constexpr const char* kMtu = "E122";
@@ -66,6 +68,8 @@ inline constexpr const char* kPoolHoldsWorkload = "E223";
 inline constexpr const char* kTwoNamespaces = "E224";
 inline constexpr const char* kSamePort = "E225";
 inline constexpr const char* kSameDevice = "E226";
+inline constexpr const char* kHealthInPool = "E227";
+inline constexpr const char* kHealthTwice = "E228";
 inline constexpr const char* kPoolExhausted = "E230";
 inline constexpr const char* kIdsExhausted = "E231";
 
@@ -77,6 +81,12 @@ inline constexpr const char* kUnusedGateway = "W304";
 inline constexpr const char* kUnusedDestinations = "W305";
 inline constexpr const char* kInternalOverTunnel = "W306";
 inline constexpr const char* kJoinTwice = "W307";
+inline constexpr const char* kNodesTooFull = "W308";        // max_ips_per_node
+inline constexpr const char* kStrictOfTwo = "W309";
+inline constexpr const char* kGraceUnderStrict = "W310";
+inline constexpr const char* kOneLostPacket = "W311";
+inline constexpr const char* kGraceBelowDetection = "W312";
+inline constexpr const char* kQuorumOfTwo = "W313";
 
 }  // namespace rule
 

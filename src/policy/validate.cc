@@ -134,10 +134,12 @@ std::vector<Finding> Validate(const PolicySet& set, const Surroundings& surround
   CheckDestinations(subject, findings);
   CheckPools(subject, findings);
   CheckGateways(subject, findings);
+  CheckTakeover(subject, findings);
   CheckPolicies(subject, findings);
   CheckTunnelRoutes(subject, findings);
   CheckUnused(set, findings);
   CheckOverlaps(set, findings);
+  if (!HasErrors(findings)) CheckRoom(set, findings);
   return findings;
 }
 

@@ -125,6 +125,8 @@ std::size_t Bytes(NftSet::Type type) {
   return 0;
 }
 
+Duration TimeoutWithin(Duration wanted) { return std::max(kTimeoutGrain, wanted - wanted % kTimeoutGrain); }
+
 NftRule Seal(NftRule rule) {
   Writer out;
   out.Text(rule.text);

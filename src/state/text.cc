@@ -37,6 +37,12 @@ std::string ToString(const NftVerdict& verdict) {
   return "?";
 }
 
+// "15s", "300ms"
+std::string Seconds(Duration duration) {
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+  return milliseconds % 1000 == 0 ? std::format("{}s", milliseconds / 1000) : std::format("{}ms", milliseconds);
+}
+
 std::string ToString(const NftHook& hook) {
   constexpr std::string_view kTypes[] = {"filter", "nat", "route"};
   constexpr std::string_view kPoints[] = {"prerouting", "input", "forward", "output", "postrouting"};
@@ -98,9 +104,11 @@ std::string ToString(const NftCounter& counter) { return "counter " + ToString(c
 
 std::string ToString(const NftSet& set) {
   if (set.value == NftSet::Type::kNothing) {
-    return std::format("set {} type {}{}", ToString(set.key), ToString(set.type), set.intervals ? " interval" : "");
+    return std::format("set {} type {}{}{}", ToString(set.key), ToString(set.type), set.intervals ? " interval" : "",
+                       set.timeouts ? " timeout" : "");
   }
-  return std::format("map {} type {} : {}{}", ToString(set.key), ToString(set.type), ToString(set.value), set.intervals ? " interval" : "");
+  return std::format("map {} type {} : {}{}{}", ToString(set.key), ToString(set.type), ToString(set.value),
+                     set.intervals ? " interval" : "", set.timeouts ? " timeout" : "");
 }
 
 std::string ToString(const NftChain& chain) {
@@ -113,6 +121,7 @@ std::string ToString(const NftElement& element) {
   if (element.key.last != element.key.first) text += "-" + element.key.last.ToString();
   if (const auto* bytes = std::get_if<NftBytes>(&element.value)) text += " : " + bytes->ToString();
   if (const auto* verdict = std::get_if<NftVerdict>(&element.value)) text += " : " + ToString(*verdict);
+  if (element.timeout) text += " timeout " + Seconds(*element.timeout);
   return text;
 }
 

@@ -20,6 +20,7 @@ inline constexpr const char* kAmbiguous = "E012";    // 010, no, 1e3, 12:34:56, 
 inline constexpr const char* kMissing = "E013";
 inline constexpr const char* kEmpty = "E014";
 inline constexpr const char* kTab = "E015";
+inline constexpr const char* kExclusive = "E016";    // keys of which an object has one
 inline constexpr const char* kTooManyFindings = "E099";
 
 inline constexpr const char* kBadAddress = "E150";
@@ -28,5 +29,7 @@ inline constexpr const char* kBadWord = "E152";
 inline constexpr const char* kBadPort = "E153";
 inline constexpr const char* kBadSelector = "E154";
 inline constexpr const char* kBadName = "E155";
+inline constexpr const char* kBadDuration = "E156";
+inline constexpr const char* kBadUrl = "E157";
 
 }  // namespace egressd::yaml

@@ -23,9 +23,8 @@ constexpr auto kFileKeys = std::to_array<Key>({{"version"},
                                                {"policy"},
                                                {"control"},
                                                {"metrics", Support::kLater, "off"}});
-constexpr auto kNodeKeys = std::to_array<Key>({{"name"}, {"labels"}, {"address"}, {"interface"}});
-constexpr auto kClusterKeys =
-    std::to_array<Key>({{"name"}, {"join"}, {"listen"}, {"key_file"}, {"profile"}, {"quorum", Support::kLater, "none"}});
+constexpr auto kNodeKeys = std::to_array<Key>({{"name"}, {"labels"}, {"address"}, {"interface"}, {"on_stop"}});
+constexpr auto kClusterKeys = std::to_array<Key>({{"name"}, {"join"}, {"listen"}, {"key_file"}, {"profile"}, {"quorum"}});
 constexpr auto kTunnelKeys = std::to_array<Key>({{"device"}, {"vni"}, {"port"}, {"mtu"}, {"ipv4"}, {"ipv6"}});
 constexpr auto kDatapathKeys = std::to_array<Key>({{"rule_priority"}, {"tables"}, {"next_hop_mark"}});
 constexpr auto kWorkloadsKeys =
@@ -64,6 +63,9 @@ void ReadNode(Reader& reader, const Node& root, policy::NodeConfig::Node& value)
   if (const Node* interface = Find(*node, "interface"); interface != nullptr && !IsAuto(*interface)) {
     value.interface = reader.Name(*interface, "`auto` or the name of a device");
   }
+  constexpr auto kStops =
+      std::to_array<std::pair<std::string_view, policy::OnStop>>({{"release", policy::OnStop::kRelease}, {"keep", policy::OnStop::kKeep}});
+  reader.Choice(*node, "on_stop", value.on_stop, kStops);
 }
 
 std::optional<Endpoint> ReadEndpoint(Reader& reader, const Node& node) {
@@ -114,6 +116,9 @@ void ReadCluster(Reader& reader, const Node& root, policy::NodeConfig::Cluster& 
   constexpr auto kProfiles = std::to_array<std::pair<std::string_view, policy::Profile>>(
       {{"lan", policy::Profile::kLan}, {"fast", policy::Profile::kFast}, {"wan", policy::Profile::kWan}});
   reader.Choice(*cluster, "profile", value.profile, kProfiles);
+  constexpr auto kQuorums = std::to_array<std::pair<std::string_view, policy::Quorum>>(
+      {{"none", policy::Quorum::kNone}, {"majority", policy::Quorum::kMajority}});
+  reader.Choice(*cluster, "quorum", value.quorum, kQuorums);
 }
 
 void ReadNetwork(Reader& reader, const Node& tunnel, std::string_view key, Family family, Prefix& value) {

@@ -22,19 +22,6 @@ constexpr auto kFileKeys = std::to_array<Key>({{"version"},
                                                {"guard", Support::kLater, "[]"},
                                                {"namespaces", Support::kLater, "{}"}});
 constexpr auto kPoolKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}, {"exclude"}, {"pair"}, {"subnet", Support::kLater}});
-constexpr auto kGatewayKeys = std::to_array<Key>({{"default"},
-                                                  {"nodes"},
-                                                  {"pool"},
-                                                  {"default_ip"},
-                                                  {"interface"},
-                                                  {"announce"},
-                                                  {"max_ips_per_node", Support::kLater, "0"},
-                                                  {"failback", Support::kLater, "false"},
-                                                  {"takeover", Support::kLater, "immediate"},
-                                                  {"restart_grace", Support::kLater},
-                                                  {"bfd", Support::kLater},
-                                                  {"health", Support::kLater, "[]"}});
-constexpr auto kNodeSelectorKeys = std::to_array<Key>({{"labels"}, {"select"}});
 constexpr auto kFamilyKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}});
 
 std::vector<AddressRange> ReadRanges(Reader& reader, const Node& pool, std::string_view key, std::optional<Family> family) {
@@ -62,50 +49,6 @@ policy::Pool ReadPool(Reader& reader, const Node& name, const Node& node) {
   pool.exclude = ReadRanges(reader, node, "exclude", std::nullopt);
   if (const Node* pair = Find(node, "pair")) pool.pair = reader.Boolean(*pair).value_or(false);
   return pool;
-}
-
-policy::NodeSelector ReadNodes(Reader& reader, const Node& node) {
-  policy::NodeSelector selector;
-  if (node.is_map()) {
-    CheckKeys(reader.report(), node, kNodeSelectorKeys, "`nodes`");
-    if (const Node* labels = Find(node, "labels")) selector.labels = reader.LabelRequirements(*labels);
-    if (const Node* select = Find(node, "select")) {
-      for (policy::Requirement& requirement : reader.Select(*select)) selector.labels.push_back(std::move(requirement));
-    }
-    return selector;
-  }
-  for (const Node* item : reader.Items(node, "the name of a node")) {
-    if (auto name = reader.Name(*item, "the name of a node")) selector.names.push_back(std::move(*name));
-  }
-  return selector;
-}
-
-policy::Gateway ReadGateway(Reader& reader, const Node& name, const Node& node) {
-  policy::Gateway gateway{.name = name.text};
-  if (name.text == "self") {
-    reader.report().Error(name, kBadName, "`self` is reserved: it will mean the workload's own node", "choose another name");
-  }
-  if (!reader.Map(node, kGatewayKeys, "a gateway")) return gateway;
-  if (const Node* value = Find(node, "default")) gateway.is_default = reader.Boolean(*value).value_or(false);
-  if (const Node* nodes = Find(node, "nodes")) gateway.nodes = ReadNodes(reader, *nodes);
-  if (const Node* pools = Find(node, "pool")) {
-    for (const Node* item : reader.Items(*pools, "the name of a pool")) {
-      if (auto pool = reader.Name(*item, "the name of a pool")) gateway.pools.push_back(std::move(*pool));
-    }
-  }
-  if (const Node* address = Find(node, "default_ip")) ReadAddressPair(reader, *address, gateway.default_ipv4, gateway.default_ipv6);
-  if (const Node* interface = Find(node, "interface")) {
-    if (auto device = reader.Name(*interface, "`auto` or the name of a device"); device && *device != "auto") gateway.interface = *device;
-  }
-  if (const Node* announce = Find(node, "announce"); announce != nullptr && announce->is_scalar() && announce->text == "bgp") {
-    reader.report().Error(*announce, kNotSupported, "`announce: bgp` is not supported by this build",
-                          "write `announce: l2` or `announce: none`");
-  } else {
-    constexpr auto kWords = std::to_array<std::pair<std::string_view, policy::Announce>>(
-        {{"l2", policy::Announce::kLayer2}, {"none", policy::Announce::kNone}});
-    reader.Choice(node, "announce", gateway.announce, kWords);
-  }
-  return gateway;
 }
 
 // Calls `read(name, value)` for each entry whose key is a name.

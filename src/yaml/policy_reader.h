@@ -11,6 +11,7 @@ namespace egressd::yaml {
 
 // What could not be read keeps its default and has been reported.
 policy::Policy ReadPolicy(Reader& reader, const Node& name, const Node& node);
+policy::Gateway ReadGateway(Reader& reader, const Node& name, const Node& node);
 // One or a list of networks, addresses and "@name".
 std::vector<policy::Destination> ReadDestinations(Reader& reader, const Node& node);
 // An address of either family, or {ipv4: …, ipv6: …}.

@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "egressd/base/address.h"
+#include "egressd/base/time.h"
+#include "egressd/policy/limits.h"
 #include "egressd/policy/policy_set.h"
 #include "yaml/document.h"
 #include "yaml/keys.h"
@@ -61,6 +63,10 @@ class Reader {
     if (const auto number = Number(*node, lowest, highest)) value = static_cast<Integer>(*number);
   }
   std::optional<bool> Boolean(const Node& node);
+  // "100ms", "15s", "2m", "1h". `bare`: what a number without a unit is.
+  enum class BareNumber : std::uint8_t { kSeconds, kRefused };
+  std::optional<Duration> Time(const Node& node, const policy::DurationLimits& limits, BareNumber bare);
+  void Time(const Node& map, std::string_view key, Duration& value, const policy::DurationLimits& limits, BareNumber bare);
   std::optional<IpAddress> Address(const Node& node);
   std::optional<Prefix> Network(const Node& node);
   std::optional<AddressRange> Range(const Node& node);

@@ -1,4 +1,4 @@
-// Addresses, networks, ranges and ports, each with the hint that the usual mistake deserves.
+// Addresses, networks, ranges, ports and durations, each with the hint that the usual mistake deserves.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "egressd/base/duration.h"
 #include "yaml/codes.h"
 #include "yaml/reader.h"
 #include "yaml/scalar.h"
@@ -131,6 +132,38 @@ std::optional<policy::PortRange> Reader::Ports(const Node& node) {
     return std::nullopt;
   }
   return policy::PortRange{.protocol = protocol->number, .first = *bounds.first, .last = *bounds.last};
+}
+
+std::optional<Duration> Reader::Time(const Node& node, const policy::DurationLimits& limits, BareNumber bare) {
+  const std::string expected = std::format("a duration {}-{}", FormatDuration(limits.lowest), FormatDuration(limits.highest));
+  if (ExpectScalar(node, expected) == nullptr) return std::nullopt;
+  const Looks looks = LooksLike(node.text);
+  if (!node.is_quoted && IsAmbiguous(looks)) {
+    report_.Error(node, kAmbiguous, std::format("{} {}, expected {}", Quote(node.text), Words(looks), expected),
+                  std::format("write a whole number and a unit: `{}`", FormatDuration(limits.lowest)));
+    return std::nullopt;
+  }
+  const bool has_unit = looks != Looks::kInteger;
+  if (!has_unit && (bare == BareNumber::kRefused || node.is_quoted)) {
+    report_.Error(node, kBadDuration, std::format("{} has no unit, expected {}", Quote(node.text), expected),
+                  std::format("write `{0}ms` or `{0}s`", Printable(node.text.substr(0, 20))));
+    return std::nullopt;
+  }
+  const auto duration = ParseDuration(has_unit ? node.text : node.text + "s");
+  if (!duration) {
+    report_.Error(node, kBadDuration, std::format("expected {}, found {}", expected, Quote(node.text)),
+                  "write a whole number and one of ms, s, m, h: 100ms, 15s, 2m");
+    return std::nullopt;
+  }
+  if (limits.Hold(*duration)) return *duration;
+  report_.Error(node, kBadDuration, std::format("{} is out of range, expected {}", Quote(node.text), expected));
+  return std::nullopt;
+}
+
+void Reader::Time(const Node& map, std::string_view key, Duration& value, const policy::DurationLimits& limits, BareNumber bare) {
+  const Node* node = Find(map, key);
+  if (node == nullptr) return;
+  if (const auto duration = Time(*node, limits, bare)) value = *duration;
 }
 
 }  // namespace egressd::yaml

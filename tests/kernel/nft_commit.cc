@@ -174,10 +174,15 @@ TEST_CASE(
   AddBaseChain(state, "prerouting", {.priority = -150},
                {Rule("accept", {NftVerdict{.code = NftVerdict::Code::kAccept}})});
   AddChain(state, "steer", {});
+  Put(state.tables, NftTable{.key = {.family = NftFamily::kArp, .name = "egressd"}});
+  Put(state.chains, NftChain{.key = {.family = NftFamily::kArp, .name = "neighbours"},
+                             .hook = NftHook{.point = NftHook::Point::kOutput, .priority = -10}});
   CheckReaches(nft, state);
   CHECK_FALSE(nft.TakeNotifications().ours);
 
   SUBCASE("flush ruleset") { stranger.FlushRuleset(); }
+  SUBCASE("the table of ARP is gone") { stranger.RemoveTable("egressd", NFPROTO_ARP); }
+  SUBCASE("a rule in a chain of the table of ARP") { stranger.AppendRule("egressd", "neighbours", NFPROTO_ARP); }
   SUBCASE("a rule in a chain of ours") { stranger.AppendRule("egressd", "prerouting"); }
   SUBCASE("a chain") { stranger.MakeChain("egressd", "intruder"); }
   SUBCASE("a policy") { stranger.SetPolicyDrop("egressd", "prerouting"); }
@@ -196,6 +201,62 @@ TEST_CASE(
   CHECK_FALSE(Diff(Observe(nft), state).empty());
   CheckReaches(nft, state);
   CHECK_FALSE(nft.TakeNotifications().ours);
+}
+
+TEST_CASE("nft: the table of another family with our name is nobody's business of ours") {
+  EnterFreshNamespace();
+  auto nft = OpenNft();
+  Stranger stranger;
+  CheckReaches(nft, WithElements(3));
+  stranger.MakeTable("egressd", NFPROTO_IPV4);
+  CHECK_FALSE(nft.TakeNotifications().ours);
+  CheckReaches(nft, State{});
+  CHECK(stranger.HasTable("egressd", NFPROTO_IPV4));
+}
+
+TEST_CASE("nft: what somebody does to leases is noticed, and leases are renewed whatever somebody else changed") {
+  EnterFreshNamespace();
+  auto nft = OpenNft();
+  Stranger stranger;
+  auto state = WithTable();
+  Put(state.sets, NftSet{.key = Name("lease4"), .type = Type::kIpv4, .timeouts = true});
+  CheckReaches(nft, state);
+  AddElement(state, "lease4", Ip("203.0.113.10"));
+  state.elements.begin()->second.timeout = std::chrono::seconds(100);
+  REQUIRE(nft.Wake(std::chrono::seconds(10)).has_value());
+  CheckReaches(nft, state);
+  const std::vector<Step> leases{{.operation = Operation::kReplace, .object = state.elements.begin()->second}};
+
+  SUBCASE("a change of others, not heard of yet") { stranger.MakeTable("foreign"); }
+  SUBCASE("a change of ours") {
+    stranger.MakeChain("egressd", "intruder");
+    CHECK(nft.TakeNotifications().ours);
+  }
+  REQUIRE(nft.Wake(std::chrono::seconds(10)).has_value());
+  const auto renewed = nft.Renew(leases);
+  CHECK_MESSAGE(renewed.has_value(), renewed.error().message);
+
+  stranger.FlushRuleset();
+  REQUIRE(nft.Wake(std::chrono::seconds(10)).has_value());
+  const auto refused = nft.Renew(leases);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().kind == ErrorKind::kExpired);
+  CheckReaches(nft, state);
+}
+
+TEST_CASE("nft: a set of somebody else with the name of ours that says who is awake is a difference") {
+  EnterFreshNamespace();
+  auto nft = OpenNft();
+  Stranger stranger;
+  REQUIRE(nft.Wake(std::chrono::seconds(10)).has_value());
+  CHECK(ToString(Diff(Observe(nft), WithTable())) == "");
+  CheckReaches(nft, State{});
+  CheckReaches(nft, WithTable());
+  stranger.MakeSet("egressd", "awake", 7, 4);
+  CHECK_FALSE(nft.Wake(std::chrono::seconds(10)).has_value());
+  CHECK(ToString(Diff(Observe(nft), WithTable())) == "- set inet awake type ipv4_addr\n");
+  CheckReaches(nft, WithTable());
+  CHECK(nft.Wake(std::chrono::seconds(10)).has_value());
 }
 
 TEST_CASE("nft: 100,000 elements go in with one commit, come back, and one more is a small message") {

@@ -110,8 +110,8 @@ class Stranger {
   Stranger& operator=(const Stranger&) = delete;
   ~Stranger() { mnl_socket_close(socket_); }
 
-  void MakeTable(const char* name) {
-    Send(NFT_MSG_NEWTABLE, NLM_F_CREATE, NFPROTO_INET,
+  void MakeTable(const char* name, int family = NFPROTO_INET) {
+    Send(NFT_MSG_NEWTABLE, NLM_F_CREATE, family,
          [&](nlmsghdr* message) { mnl_attr_put_strz(message, NFTA_TABLE_NAME, name); });
   }
   void SetTableFlags(const char* name, std::uint32_t flags) {
@@ -120,13 +120,17 @@ class Stranger {
       mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htonl(flags));
     });
   }
+  void RemoveTable(const char* name, int family) {
+    Send(NFT_MSG_DELTABLE, 0, family,
+         [&](nlmsghdr* message) { mnl_attr_put_strz(message, NFTA_TABLE_NAME, name); });
+  }
   // `nft flush ruleset`
   void FlushRuleset() {
     Send(NFT_MSG_DELTABLE, 0, NFPROTO_UNSPEC, [](nlmsghdr*) {});
   }
   // A rule without expressions or comment.
-  void AppendRule(const char* table, const char* chain) {
-    Send(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, NFPROTO_INET, [&](nlmsghdr* message) {
+  void AppendRule(const char* table, const char* chain, int family = NFPROTO_INET) {
+    Send(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, family, [&](nlmsghdr* message) {
       mnl_attr_put_strz(message, NFTA_RULE_TABLE, table);
       mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chain);
       mnl_attr_nest_end(message, mnl_attr_nest_start(message, NFTA_RULE_EXPRESSIONS));
@@ -154,10 +158,10 @@ class Stranger {
       mnl_attr_put_u32(message, NFTA_SET_ID, htonl(1));
     });
   }
-  bool HasTable(const char* name) {
+  bool HasTable(const char* name, int family = NFPROTO_INET) {
     bool found = false;
     alignas(8) std::array<char, 8192> bytes{};
-    Header(bytes.data(), NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_DUMP, NFPROTO_INET, 0);
+    Header(bytes.data(), NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_DUMP, family, 0);
     REQUIRE(mnl_socket_sendto(socket_, bytes.data(), reinterpret_cast<nlmsghdr*>(bytes.data())->nlmsg_len) >
             0);
     for (;;) {

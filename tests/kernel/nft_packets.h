@@ -72,7 +72,7 @@ inline bool WaitReadable(const Fd& fd, int milliseconds) {
 inline std::optional<SocketAddress> Pass(const Fd& client, const Fd& server, SocketAddress destination) {
   const char payload = 'x';
   if (::sendto(client.get(), &payload, 1, 0, destination.get(), destination.length) != 1) return std::nullopt;
-  constexpr int kWaitMilliseconds = 300;  // over lo it is there when sendto returns
+  constexpr int kWaitMilliseconds = 1000;  // over lo it is there when sendto returns, on a machine that is not overloaded
   if (!WaitReadable(server, kWaitMilliseconds)) return std::nullopt;
   SocketAddress seen;
   char received = 0;

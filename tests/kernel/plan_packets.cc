@@ -1,10 +1,8 @@
 // Real packets through the rules that Build makes: what leaves a host is what policy::Select says.
 #include <doctest/doctest.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <format>
-#include <fstream>
 
 #include "egressd/base/random.h"
 #include "egressd/kernel/kernel.h"
@@ -88,7 +86,7 @@ struct World {
     inputs.slots = {{"n2", Slot{1}}};
     inputs.carriers = carriers;
     for (const policy::Binding& binding : bindings) {
-      if (carriers.at(binding.id).kind == Carrier::Kind::kSelf) inputs.local_egress_ips.push_back(*binding.egress_ip);
+      if (carriers.at(binding.id).kind == Carrier::Kind::kSelf) inputs.holds[*binding.egress_ip] = {};
     }
     return inputs;
   }
@@ -120,13 +118,6 @@ struct World {
   std::vector<policy::Binding> bindings;
   std::map<EgressId, Carrier> carriers;
 };
-
-void WriteSysctl(const std::string& path, std::string_view value) {
-  std::ofstream file("/proc/sys/" + path);
-  file << value;
-  file.flush();
-  REQUIRE(file.good());
-}
 
 // A router in a namespace of its own: workloads behind br0, everything else behind eth0.
 class Router {
@@ -188,19 +179,6 @@ class Router {
   std::optional<Tap> inside_, outside_;
   std::array<std::uint8_t, 6> mac_{};
   std::uint16_t next_port_ = 1024;
-};
-
-// Packets of one sender keep their order only while they stay on one processor.
-struct OneProcessor {
-  OneProcessor() {
-    REQUIRE(::sched_getaffinity(0, sizeof(before), &before) == 0);
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &one);
-    REQUIRE(::sched_setaffinity(0, sizeof(one), &one) == 0);
-  }
-  ~OneProcessor() { CHECK(::sched_setaffinity(0, sizeof(before), &before) == 0); }
-  cpu_set_t before{};
 };
 
 TEST_CASE("what Build wants is what Observe finds, and a second time nothing is left to do") {

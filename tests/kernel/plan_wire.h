@@ -7,13 +7,16 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "egressd/base/address.h"
@@ -134,9 +137,9 @@ class Tap {
             static_cast<ssize_t>(packet.size()));
   }
 
-  // The next packet that came in; nullopt after a second without one.
+  // The next packet that came in; nullopt after ten seconds without one (a busy machine takes its time).
   std::optional<Octets> Receive() {
-    constexpr int kWaitMilliseconds = 1000;
+    constexpr int kWaitMilliseconds = 10000;
     for (;;) {
       pollfd waiting{.fd = fd_.get(), .events = POLLIN, .revents = 0};
       if (::poll(&waiting, 1, kWaitMilliseconds) != 1) return std::nullopt;
@@ -186,5 +189,25 @@ inline void SwitchNeighboursOff(const std::string& device) {
   request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_NOARP | IFF_UP);
   REQUIRE(::ioctl(fd.get(), SIOCSIFFLAGS, &request) == 0);
 }
+
+inline void WriteSysctl(const std::string& path, std::string_view value) {
+  std::ofstream file("/proc/sys/" + path);
+  file << value;
+  file.flush();
+  REQUIRE(file.good());
+}
+
+// Packets of one sender keep their order only while they stay on one processor.
+struct OneProcessor {
+  OneProcessor() {
+    REQUIRE(::sched_getaffinity(0, sizeof(before), &before) == 0);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &one);
+    REQUIRE(::sched_setaffinity(0, sizeof(one), &one) == 0);
+  }
+  ~OneProcessor() { CHECK(::sched_setaffinity(0, sizeof(before), &before) == 0); }
+  cpu_set_t before{};
+};
 
 }  // namespace egressd::test

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <functional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -86,6 +87,24 @@ TEST_CASE("our own writes are no news") {
   CHECK_FALSE(dirt.host);
   REQUIRE(kernel.Reconcile(FullState()));
   CHECK_FALSE(kernel.TakeNotifications().ours);
+}
+
+TEST_CASE("leases that are given, renewed and run out, and wakes, are no news") {
+  World world;
+  auto kernel = world.Open();
+  State desired = FullState();
+  state::Put(desired.elements, Answers(state::NftFamily::kArp, "203.0.113.20", std::chrono::seconds(2)));
+  REQUIRE(kernel.Wake(std::chrono::seconds(10)));
+  CHECK_FALSE(kernel.TakeNotifications().ours);
+  REQUIRE(kernel.Reconcile(desired));
+  REQUIRE(kernel.Wake(std::chrono::seconds(10)));
+  REQUIRE(kernel.Renew(desired));
+  CHECK_FALSE(kernel.TakeNotifications().ours);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2020));  // as long as the lease, and a tick of the kernel
+  CHECK_FALSE(kernel.TakeNotifications().ours);
+  // What it believes besides the leases is still right: a commit needs no new observation.
+  REQUIRE(kernel.Wake(std::chrono::seconds(10)));
+  CHECK(state::ToString(kernel.Reconcile(desired).value()) == "+ element arp answers cb007114 timeout 2s\n");
 }
 
 TEST_CASE("whatever somebody takes away or puts in the place of ours is noticed and put right") {

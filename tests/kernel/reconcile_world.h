@@ -21,6 +21,11 @@ inline state::Rule MarkRule(Family family, std::uint32_t slot, std::uint32_t tab
   return {.key = {.family = family, .priority = 99, .mark = slot << 24, .mask = 0xff000000, .table = table}};
 }
 
+inline state::NftElement Answers(state::NftFamily family, const std::string& address, std::optional<Duration> lease) {
+  const state::NftBytes key = state::NftBytes::Of(Ip(address));
+  return {.key = {{family, "answers"}, key, key}, .value = {}, .timeout = lease};
+}
+
 inline void PutNftables(state::State& state) {
   using namespace state;
   const auto inet = NftFamily::kInet;
@@ -39,6 +44,20 @@ inline void PutNftables(state::State& state) {
                              .expressions = {NftCount{"no_gateway"}, NftVerdict{.code = NftVerdict::Code::kDrop}}});
   Put(state.chains, NftChain{.key = {inet, "steer"}, .rules = {steer, drop}});
   Put(state.chains, NftChain{.key = {inet, "prerouting"}, .hook = NftHook{.priority = -150}, .rules = {}});
+  // The other table, and sets for leases: one that never ends is in them.
+  const auto arp = NftFamily::kArp;
+  Put(state.tables, NftTable{.key = {arp, "egressd"}});
+  Put(state.counters, NftCounter{.key = {arp, "not_answered"}});
+  for (const auto family : {inet, arp}) {
+    Put(state.sets, NftSet{.key = {family, "answers"}, .type = NftSet::Type::kIpv4, .timeouts = true});
+    Put(state.elements, Answers(family, "203.0.113.10", {}));
+  }
+  const NftRule silence = Seal({.text = "arp saddr ip != @answers counter name not_answered drop",
+                                .expressions = {NftPayload{.offset_bytes = 14, .length_bytes = 4}, NftLookup{.set = "answers", .negate = true},
+                                                NftCount{"not_answered"}, NftVerdict{.code = NftVerdict::Code::kDrop}}});
+  const NftHook output{.point = NftHook::Point::kOutput, .priority = -10}, input{.point = NftHook::Point::kInput};
+  Put(state.chains, NftChain{.key = {arp, "neighbours"}, .hook = output, .rules = {silence}});
+  Put(state.chains, NftChain{.key = {arp, "input"}, .hook = input, .rules = {}});
 }
 
 inline state::State FullState() {

@@ -21,6 +21,12 @@ namespace {
 
 using Frame = std::vector<std::uint8_t>;
 
+kernel::AnnounceSocket OpenSocket() {
+  auto socket = kernel::AnnounceSocket::Open();
+  REQUIRE(socket);
+  return std::move(*socket);
+}
+
 struct Wire {
   Sandbox sandbox;
   Outsider outsider;
@@ -54,7 +60,7 @@ struct Wire {
 
 TEST_CASE("an IPv4 address is announced as ARP request and reply to everybody") {
   Wire wire;
-  REQUIRE(kernel::Announce(std::vector{Ip("203.0.113.10")}, "eth0"));
+  REQUIRE(OpenSocket().Announce(std::vector{Ip("203.0.113.10")}, "eth0"));
   for (const std::uint8_t operation : {std::uint8_t{1}, std::uint8_t{2}}) {
     const Frame frame = wire.Next(12, {0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, operation});
     REQUIRE(frame.size() >= 42);
@@ -67,7 +73,7 @@ TEST_CASE("an IPv4 address is announced as ARP request and reply to everybody") 
 
 TEST_CASE("an IPv6 address is announced as unsolicited neighbour advertisement with override") {
   Wire wire;
-  REQUIRE(kernel::Announce(std::vector{Ip("2001:db8::10")}, "eth0"));
+  REQUIRE(OpenSocket().Announce(std::vector{Ip("2001:db8::10")}, "eth0"));
   const Frame frame = wire.Next(54, {136, 0});
   REQUIRE(frame.size() == 86);
   CHECK(Frame(frame.begin(), frame.begin() + 6) == Frame{0x33, 0x33, 0, 0, 0, 1});
@@ -83,12 +89,50 @@ TEST_CASE("an IPv6 address is announced as unsolicited neighbour advertisement w
   CHECK(sum == 0xffff);
 }
 
+TEST_CASE("a probe for an IPv4 address is an ARP request from nobody to everybody") {
+  Wire wire;
+  REQUIRE(OpenSocket().Probe(std::vector{Ip("203.0.113.10")}, "eth0"));
+  const Frame frame = wire.Next(12, {0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1});
+  REQUIRE(frame.size() >= 42);
+  CHECK(Frame(frame.begin(), frame.begin() + 6) == Frame(6, 0xff));
+  CHECK(Frame(frame.begin() + 6, frame.begin() + 12) == Frame(frame.begin() + 22, frame.begin() + 28));
+  CHECK(Frame(frame.begin() + 28, frame.begin() + 38) == Frame(10, 0));
+  CHECK(Frame(frame.begin() + 38, frame.begin() + 42) == Frame{203, 0, 113, 10});
+}
+
+TEST_CASE("a probe for an IPv6 address is a neighbour solicitation from nobody to the address's group") {
+  Wire wire;
+  REQUIRE(OpenSocket().Probe(std::vector{Ip("2001:db8::a:b0c")}, "eth0"));
+  const Frame frame = wire.Next(0, {0x33, 0x33, 0xff, 0x0a, 0x0b, 0x0c});
+  REQUIRE(frame.size() == 78);
+  CHECK(Frame(frame.begin() + 22, frame.begin() + 38) == Frame(16, 0));
+  CHECK(Frame(frame.begin() + 38, frame.begin() + 54) == Frame{0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0x0a, 0x0b, 0x0c});
+  CHECK(frame[54] == 135);
+}
+
+TEST_CASE("an address that cannot be sent does not keep the others") {
+  Wire wire;
+  const auto socket = OpenSocket();
+  REQUIRE(wire.outsider.SetMtu("eth0", 68) == 0);  // room for ARP, not for a neighbour advertisement
+  const auto announced = socket.Announce(std::vector{Ip("2001:db8::10"), Ip("203.0.113.10")}, "eth0");
+  REQUIRE_FALSE(announced);
+  CHECK(announced.error().message == "announce 2001:db8::10 on eth0: send: Message too long");
+  CHECK(wire.Next(28, {203, 0, 113, 10}).size() >= 42);
+}
+
 TEST_CASE("a device that is down or gone is an error that names it") {
   Wire wire;
+  const auto socket = OpenSocket();
   REQUIRE(wire.outsider.SetDown("eth0") == 0);
   const std::vector address{Ip("203.0.113.10")};
-  CHECK(kernel::Announce(address, "eth0").error().message == "announce 203.0.113.10 on eth0: device eth0: Network is down");
-  CHECK(kernel::Announce(address, "eth9").error().message == "announce 203.0.113.10 on eth9: device eth9: No such device");
+  CHECK(socket.Announce(address, "eth0").error().message == "announce 203.0.113.10 on eth0: device eth0: Network is down");
+  CHECK(socket.Probe(address, "eth9").error().message == "probe 203.0.113.10 on eth9: device eth9: No such device");
+}
+
+TEST_CASE("a device without neighbours is told nothing, and that is no error") {
+  Wire wire;
+  REQUIRE(wire.outsider.SetUp("lo") == 0);
+  CHECK(OpenSocket().Announce(std::vector{Ip("203.0.113.10"), Ip("2001:db8::10")}, "lo"));
 }
 
 }  // namespace egressd::test

@@ -210,6 +210,20 @@ int Outsider::RemoveRule(Family family, std::uint32_t priority) {
   return Talk(header);
 }
 
+int Outsider::AddNeighbour(const std::string& device, const std::string& address, const std::string& mac) {
+  const IpAddress parsed = IpAddress::Parse(address).value();
+  Buffer buffer{};
+  nlmsghdr* header = Start(buffer, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
+  auto* neighbour = Extra<ndmsg>(header);
+  neighbour->ndm_family = FamilyOf(parsed);
+  neighbour->ndm_ifindex = Index(device);
+  neighbour->ndm_state = NUD_PERMANENT;
+  Put(header, NDA_DST, parsed);
+  const MacAddress hardware = MacAddress::Parse(mac).value();
+  mnl_attr_put(header, NDA_LLADDR, hardware.bytes.size(), hardware.bytes.data());
+  return Talk(header);
+}
+
 int Outsider::RemoveNeighbour(const std::string& device, const std::string& address) {
   const IpAddress parsed = IpAddress::Parse(address).value();
   Buffer buffer{};

@@ -31,6 +31,7 @@ class Outsider {
   int RemoveRoute(std::uint32_t table, const std::string& prefix);
   int AddRule(Family family, std::uint32_t priority, std::uint32_t mark, std::uint32_t table);
   int RemoveRule(Family family, std::uint32_t priority);
+  int AddNeighbour(const std::string& device, const std::string& address, const std::string& mac);  // permanent
   int RemoveNeighbour(const std::string& device, const std::string& address);
   int RemoveFdbEntry(const std::string& device, const std::string& mac);
 

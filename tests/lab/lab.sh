@@ -39,6 +39,12 @@ lab_install_packages() {
   echo "lab: installing $*" >&2
   (
     flock 7
+    # A package's own daemon must not start on this host: the tests start what they need, in their namespaces.
+    if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+      printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+      chmod +x /usr/sbin/policy-rc.d
+      trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null 2>&1 ||
       { apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null; }
   ) 7>/tmp/egressd-lab-install.lock
@@ -163,7 +169,7 @@ NFT
 }
 node() {  # node NAME NUMBER: a host on the underlay network that will run egressd
   host "$1"
-  NODES+=("$1")
+  [[ " ${NODES[*]} " == *" $1 "* ]] || NODES+=("$1")
   mkdir -p "$LAB/$1/state" "$LAB/$1/run" "$LAB/$1/workloads.d"
   plug "$1" under0 under "10.0.0.$2/24" "fd00:a::$2/64"
   if [[ ${LAB_UNDERLAY:-4} == 6 ]]; then UNDERLAY[$1]=fd00:a::$2; else UNDERLAY[$1]=10.0.0.$2; fi
@@ -233,10 +239,10 @@ node_files() {  # for every node of the lab that has none yet
   done
 }
 ln -sfn "$EGRESSD" "$LAB/egressctl"
-start() {  # start NODE…
+start() {  # start NODE…, with the scheduling policy that the unit file gives the daemon: other programs do not keep it from its heartbeats
   local node
   for node in "$@"; do
-    ip netns exec "$node" "$EGRESSD" --config "$LAB/$node/egressd.yaml" --state-dir "$LAB/$node/state" --run-dir "$LAB/$node/run" \
+    ip netns exec "$node" ${LAB_BEFORE-chrt --rr 10} "$EGRESSD" --config "$LAB/$node/egressd.yaml" --state-dir "$LAB/$node/state" --run-dir "$LAB/$node/run" \
       ${LAB_LOG_LEVEL:+--log-level "$LAB_LOG_LEVEL"} >>"$LAB/$node/log" 2>&1 &
     DAEMON[$node]=$!
   done

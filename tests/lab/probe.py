@@ -65,7 +65,7 @@ class Watch:
             except socket.timeout:
                 continue
             kind = frame[12:14]
-            if where[2] == 4:  # PACKET_OUTGOING
+            if where[2] == 4 or where[2] == 3 and kind == b"\x08\x00":  # PACKET_OUTGOING; PACKET_OTHERHOST: flooded by the switch
                 pass
             elif kind == b"\x08\x00":
                 self.ipv4(frame, device)

@@ -35,11 +35,12 @@ void Fill(Route& o) {
 void Fill(Rule& o) { o.key = {.family = AnyFamily(), .priority = Few(), .mark = Few(), .table = Few()}; }
 void Fill(NftTable& o) { o.key = {.family = AnyName().family, .name = Name()}; }
 void Fill(NftCounter& o) { o.key = AnyName(); }
-void Fill(NftSet& o) { o = {.key = AnyName(), .type = Coin() ? NftSet::Type::kIpv4 : NftSet::Type::kMark, .intervals = Coin()}; }
+void Fill(NftSet& o) { o = {.key = AnyName(), .type = Coin() ? NftSet::Type::kIpv4 : NftSet::Type::kMark, .intervals = Coin(), .timeouts = Coin()}; }
 void Fill(NftElement& o) {
   o = {.key = {AnyName(), NftBytes::Mark(Few()), NftBytes::Mark(Few())}};
   if (Coin()) o.value = AnyVerdict();
   else o.value = NftBytes::Mark(Few());
+  if (Coin()) o.timeout = kTimeoutGrain * Few();
 }
 void Fill(NftChain& o) {
   o.key = AnyName();

@@ -2,6 +2,8 @@
 // (agent.h), so that whatever goes wrong here goes wrong there. Everything follows from one seed.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <format>
 #include <functional>
@@ -17,6 +19,7 @@
 #include "egressd/agent/agent.h"
 #include "egressd/base/random.h"
 #include "egressd/yaml/yaml.h"
+#include "support/fake_kernel.h"
 
 namespace egressd::sim {
 
@@ -47,8 +50,11 @@ class World {
     std::unique_ptr<agent::Agent> agent;     // none: the daemon is dead
     std::string disk;
     std::uint64_t incarnation = 0;
-    state::State kernel;                     // stays when the daemon dies
+    test::FakeKernel kernel;                 // stays when the daemon dies
     bool kernel_refuses = false;
+    double rate = 1;                         // of its clock
+    std::optional<Duration> stall;           // the process stands still for so long between its next decision and the commit
+    plan::TunnelIdentity identity;           // the last one
     bool gone = false;                       // the whole host is dead: its kernel forwards nothing
     Time paused_until{};
     Time wake_at = kNever;
@@ -58,7 +64,7 @@ class World {
     std::size_t rechecks = 0;
     std::set<IpAddress> Held() const {
       std::set<IpAddress> held;
-      for (const auto& [key, address] : kernel.egress_addresses) held.insert(key.address);
+      for (const auto& [key, address] : kernel.state.egress_addresses) held.insert(key.address);
       return held;
     }
   };
@@ -69,6 +75,9 @@ class World {
   Random& random() { return random_; }
   Weather weather;
   std::set<std::pair<std::string, std::string>> cuts;           // one-way: from, to
+  std::set<std::string> without_uplink;                         // neither hears nor is heard on the uplink network
+  // Every time a kernel has taken or prolonged leases: the node, and the egress IPs that it answers for.
+  std::function<void(const Node& node)> after_commit = [](const Node&) {};
   std::function<void(const std::string& line)> log = [](const std::string&) {};
   std::vector<std::string> broken;                              // rules that were broken, with the time
 
@@ -108,7 +117,7 @@ class World {
                              .seed = random_.Next(),
                              .stored = node.disk,
                              .slots = {}};
-    node.agent = std::make_unique<agent::Agent>(std::move(settings), Parser(), now_);
+    node.agent = std::make_unique<agent::Agent>(std::move(settings), Parser(), Clock(node));
     node.paused_until = {};
     Log(name, "starts");
     Feed(node, agent::HostChanged{node.host});
@@ -124,13 +133,18 @@ class World {
   // The host dies: what its kernel had is lost.
   void Crash(const std::string& name) {
     Kill(name);
-    nodes_.at(name).kernel = {};
+    nodes_.at(name).kernel = test::FakeKernel{};
     nodes_.at(name).gone = true;
   }
   void Pause(const std::string& name, Duration duration) { nodes_.at(name).paused_until = now_ + duration; }
   void Input(const std::string& name, const agent::Input& input) {
     Node& node = nodes_.at(name);
     if (node.agent) Feed(node, input);
+  }
+  // Does this node's kernel answer for the egress IP now?
+  bool Answers(Node& node, const IpAddress& address) {
+    node.kernel.now = Clock(node);
+    return !node.gone && node.kernel.Answers(address);
   }
   // Something to do later.
   void At(Time time, std::function<void()> action) { queue_.push({time, ++order_, std::move(action)}); }
@@ -181,7 +195,18 @@ class World {
   };
   static constexpr Time kBegin = Time{Duration{1'000'000'000}};
 
-  static Time Wake(const Node& node) { return node.wake_at == kNever ? kNever : std::max(node.wake_at, node.paused_until); }
+  // What the node's own clock shows, and when it will show that.
+  Time Clock(const Node& node) const {
+    return kBegin + Duration{static_cast<std::int64_t>(static_cast<double>((now_ - kBegin).count()) * node.rate)};
+  }
+  static Time When(const Node& node, Time clock) {
+    return clock == kNever ? kNever : kBegin + Duration{static_cast<std::int64_t>(static_cast<double>((clock - kBegin).count()) / node.rate) + 1};
+  }
+  static Time Wake(const Node& node) { return node.wake_at == kNever ? kNever : std::max(When(node, node.wake_at), node.paused_until); }
+  Duration Way() {
+    return weather.shortest + Duration{static_cast<std::int64_t>(random_.Below(
+                                  static_cast<std::uint64_t>((weather.longest - weather.shortest).count() + 1)))};
+  }
 
   void Send(const Node& from, const agent::OutgoingDatagram& datagram) {
     ++datagrams;
@@ -192,9 +217,7 @@ class World {
     const int copies = random_.Chance(weather.duplication) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
       if (random_.Chance(weather.loss)) continue;
-      const Duration delay = weather.shortest + Duration{static_cast<std::int64_t>(random_.Below(
-                                 static_cast<std::uint64_t>((weather.longest - weather.shortest).count() + 1)))};
-      At(now_ + delay, [this, sender = from.name, to = target->second, source, bytes = datagram.bytes] {
+      At(now_ + Way(), [this, sender = from.name, to = target->second, source, bytes = datagram.bytes] {
         Deliver(sender, to, source, bytes);
       });
     }
@@ -211,10 +234,72 @@ class World {
     Feed(node, agent::Datagram{.from = source, .bytes = bytes});
   }
 
+  // Waits in a socket while the process stands still.
+  template <typename Make>
+  void DeliverPacket(const std::string& to, Make make) {
+    Node& node = nodes_.at(to);
+    if (!node.agent) return;
+    if (node.paused_until > now_) {
+      At(node.paused_until, [this, to, make] { DeliverPacket(to, make); });
+      return;
+    }
+    make(node);
+  }
+
+  void SendBfd(const Node& from, const agent::OutgoingBfd& packet) {
+    const auto target = at_.find(Endpoint{.address = packet.to, .port = 7947});
+    if (target == at_.end() || random_.Chance(weather.loss)) return;
+    At(now_ + Way(), [this, sender = from.name, to = target->second, packet] {
+      if (cuts.contains({sender, to})) return;
+      DeliverPacket(to, [this, packet](Node& node) {
+        Feed(node, agent::BfdPacket{.from = packet.from, .from_port = packet.from_port, .time_to_live = 255, .bytes = packet.bytes});
+      });
+    });
+  }
+
+  // The other kernel answers, whatever its daemon does.
+  void SendEcho(const Node& from, const agent::OutgoingEcho& echo) {
+    const auto target = std::ranges::find_if(nodes_, [&](const auto& entry) { return entry.second.identity.ipv4 == echo.to; });
+    if (target == nodes_.end() || random_.Chance(weather.loss) || random_.Chance(weather.loss)) return;
+    At(now_ + Way(), [this, sender = from.name, to = target->first, echo] {
+      if (cuts.contains({sender, to}) || nodes_.at(to).gone) return;
+      At(now_ + Way(), [this, sender, to, echo] {
+        if (cuts.contains({to, sender})) return;
+        DeliverPacket(sender, [this, echo](Node& node) { Feed(node, agent::EchoReply{.from = echo.to, .sequence = echo.sequence}); });
+      });
+    });
+  }
+
+  // Who shares the uplink network hears it.
+  void Announce(const Node& from, const IpAddress& address) {
+    if (without_uplink.contains(from.name)) return;
+    for (auto& [name, node] : nodes_) {
+      if (name == from.name || without_uplink.contains(name)) continue;
+      At(now_ + Way(), [this, to = name, address, mac = from.host.devices[0].mac] {
+        DeliverPacket(to, [this, address, mac](Node& other) {
+          Feed(other, agent::ForeignAnnouncement{.address = address, .device = "eth0", .mac = mac});
+        });
+      });
+    }
+  }
+
+  void Probe(const Node& from, const IpAddress& address) {
+    if (without_uplink.contains(from.name)) return;
+    for (auto& [name, node] : nodes_) {
+      if (name == from.name || without_uplink.contains(name) || node.gone || !Answers(node, address)) continue;
+      At(now_ + 2 * Way(), [this, to = from.name, address, mac = node.host.devices[0].mac] {
+        DeliverPacket(to, [this, address, mac](Node& other) {
+          Feed(other, agent::ForeignAnnouncement{.address = address, .device = "eth0", .mac = mac});
+        });
+      });
+    }
+  }
+
   void Feed(Node& node, const agent::Input& input) {
-    agent::Output output = node.agent->Step(now_, input);
+    agent::Output output = node.agent->Step(Clock(node), input);
     node.wake_at = output.wake_at;
-    if (output.wake_at <= now_) broken.push_back(std::format("{} wants to wake up in the past", node.name));
+    node.identity = node.agent->tunnel_identity();
+    if (output.wake_at <= Clock(node)) broken.push_back(std::format("{} wants to wake up in the past", node.name));
     if (output.store) node.disk = *output.store;
     for (const agent::Note& note : output.notes) Log(node.name, std::format("{}: {}", note.kind, note.text));
     for (const agent::ApplyResult& result : output.results) {
@@ -230,8 +315,35 @@ class World {
       Log(node.name, std::format("announces {} on {}", announcement.address.ToString(), announcement.device));
     }
     if (output.recheck_connections) ++node.rechecks;
+    node.kernel.now = Clock(node);
+    if (output.wake) CHECK(node.kernel.Wake(*output.wake));
     for (const agent::OutgoingDatagram& datagram : output.send) Send(node, datagram);
+    for (const agent::OutgoingBfd& packet : output.bfd) SendBfd(node, packet);
+    for (const agent::OutgoingEcho& echo : output.echo) SendEcho(node, echo);
+    for (const agent::AddressProbe& probe : output.probe) Probe(node, probe.address);
+    for (const agent::Announcement& announcement : output.announce) Announce(node, announcement.address);
+    if ((output.commit || !output.renew.empty()) && node.stall) {
+      const Duration stall = *std::exchange(node.stall, std::nullopt);
+      node.paused_until = now_ + stall;
+      At(node.paused_until, [this, name = node.name, output = std::move(output)] { Finish(nodes_.at(name), output); });
+      return;
+    }
+    Finish(node, output);
+  }
+
+  // What the daemon does with an output after it has sent.
+  void Finish(Node& node, const agent::Output& output) {
+    if (!node.agent) return;
     if (output.commit) Commit(node, *output.commit);
+    if (!output.renew.empty() && node.agent) {
+      node.kernel.now = Clock(node);
+      const bool renewed = !node.kernel_refuses && node.kernel.Renew(node.agent->desired(), output.renew).has_value();
+      if (renewed) after_commit(node);
+      Feed(node, agent::Renewed{.expired = !renewed});
+    }
+    for (const agent::Collect& collect : output.collect) {
+      if (node.agent) Feed(node, agent::Collected{.request = collect.request, .translations = {}});
+    }
   }
 
   static bool Held(const Node& node, const IpAddress& address) { return node.Held().contains(address); }
@@ -243,7 +355,11 @@ class World {
       return Feed(node, agent::Committed{.revision = revision, .error = Error{ErrorKind::kSystem, "no buffer space available"}});
     }
     const std::set<IpAddress> before = node.Held();
-    node.kernel = node.agent->desired();
+    node.kernel.now = Clock(node);
+    if (auto done = node.kernel.Reconcile(node.agent->desired()); !done) {
+      return Feed(node, agent::Committed{.revision = revision, .error = std::move(done.error())});
+    }
+    after_commit(node);
     for (const IpAddress& address : node.Held()) {
       if (!before.contains(address)) Log(node.name, std::format("has {}", address.ToString()));
     }

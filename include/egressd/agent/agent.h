@@ -27,6 +27,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <variant>
@@ -44,6 +45,7 @@
 #include "egressd/policy/selection.h"
 #include "egressd/state/host.h"
 #include "egressd/state/state.h"
+#include "egressd/state/translation.h"
 
 namespace egressd::agent {
 
@@ -83,8 +85,53 @@ struct Committed {
   std::uint64_t revision = 0;                  // of Output::commit
   std::optional<Error> error;
 };
+struct HandOver {};                            // this node is about to stop: what it holds is handed over, see Agent::hands_over
 struct Leave {};                               // this node stops: tells the others; nothing is held any more
-using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ApplyPolicy, Committed, Leave>;
+struct Renewed {                               // of Output::renew
+  bool expired = false;                        // the kernel had let go of a lease already: nothing was prolonged
+};
+struct BfdPacket {                             // from UDP port 3784, RFC 5881; `time_to_live` for GTSM
+  IpAddress from;
+  std::uint16_t from_port = 0;
+  std::uint8_t time_to_live = 0;
+  std::span<const std::uint8_t> bytes;
+};
+struct EchoReply {                             // of an Output::echo
+  IpAddress from;                              // tunnel address
+  std::uint16_t sequence = 0;
+};
+// What the kernel of this source node has of the connections of an Output::collect.
+struct Collected {
+  std::uint64_t request = 0;
+  std::vector<state::Translation> translations;
+};
+struct Remapped {                              // the kernel of this gateway had to change source ports
+  std::vector<state::Translation> translations;
+};
+// Somebody else's MAC announces or answers for an address on an uplink of this node (RFC 5227, RFC 4861).
+struct ForeignAnnouncement {
+  IpAddress address;
+  std::string device;
+  MacAddress mac;
+};
+// The verdict of all health checks of a gateway.
+struct HealthVerdict {
+  std::string gateway;
+  bool healthy = true;
+  std::string text;                            // what failed
+};
+struct Drain {                                 // hand over what the node holds and take nothing, or the end of that
+  bool on = true;
+  std::string node;                            // known and not gone; "" = this one. Another one gets a letter
+  std::optional<Duration> lasts;               // after this it ends by itself
+};
+struct Move {                                  // to be carried out by the holder; any node takes the order
+  std::uint64_t request = 0;                   // comes back in an OrderResult
+  IpAddress address;
+  std::string node;
+};
+using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ApplyPolicy, Committed, HandOver, Leave, Renewed, BfdPacket, EchoReply,
+                           Collected, Remapped, ForeignAnnouncement, HealthVerdict, Drain, Move>;
 
 // ---- outputs ----
 struct OutgoingDatagram {
@@ -110,19 +157,62 @@ struct ApplyResult {
   std::vector<policy::Change> changes;
   std::vector<std::string> effects;
 };
+struct OrderResult {                           // of a Move
+  std::uint64_t request = 0;
+  std::optional<Error> error;                  // kNotFound: no such egress IP or node; kInvalid: that node cannot have it
+};
+struct OutgoingBfd {                           // to UDP port 3784 with TTL 255
+  IpAddress from;                              // this node's underlay address
+  IpAddress to;
+  std::uint16_t from_port = 0;                 // 49152-65535, one for each session
+  std::vector<std::uint8_t> bytes;
+};
+struct OutgoingEcho {                          // an ICMP or ICMPv6 echo request through the tunnel
+  IpAddress from;                              // this node's tunnel address
+  IpAddress to;                                // tunnel address
+  std::uint16_t sequence = 0;
+};
+// The connections that this node sent through these ids.
+struct Collect {
+  std::uint64_t request = 0;
+  std::set<EgressId> ids;
+};
+// Connections to make in the kernel of this gateway, each with the egress IP that it leaves with.
+struct Restore {
+  std::vector<std::pair<state::Translation, IpAddress>> translations;
+};
+// Is anybody there? One ARP request or neighbour solicitation (RFC 5227 section 2.1.1, RFC 4862 section 5.4); an answer is a
+// ForeignAnnouncement.
+struct AddressProbe {
+  IpAddress address;
+  std::string device;
+  auto operator<=>(const AddressProbe&) const = default;
+};
 struct Output {
   std::optional<std::string> store;
+  // Before anything is sent or committed: for so long the kernel accepts leases (kernel::Kernel::Wake). If this process is stopped for longer
+  // between here and the commit, the commit is refused.
+  std::optional<Duration> wake;
   std::vector<OutgoingDatagram> send;
   std::optional<std::uint64_t> commit;         // desired() changed: revision to commit
+  std::set<IpAddress> renew;                   // prolong the leases of these egress IPs in the kernel, then Renewed
   std::vector<Announcement> announce;
+  std::vector<AddressProbe> probe;
+  std::vector<OutgoingBfd> bfd;
+  std::vector<OutgoingEcho> echo;
+  std::vector<Collect> collect;
+  bool collect_remapped = false;               // every connection whose port this gateway had to change: Remapped
+  Restore restore;
+  std::vector<IpAddress> forget;               // egress IPs whose translations the kernel of this node shall forget
   bool recheck_connections = false;
   std::vector<Note> notes;
   std::vector<ApplyResult> results;
+  std::vector<OrderResult> orders;
   Time wake_at = kNever;
 };
 
 // ---- what status and get show ----
-enum class NodeState : std::uint8_t { kAlive, kSuspect, kDead, kLeft };
+enum class NodeState : std::uint8_t { kAlive, kSuspect, kDead, kLeft, kDrained };
 std::string_view ToString(NodeState state);
 struct NodeStatus {
   std::string name;
@@ -135,6 +225,9 @@ struct NodeStatus {
   std::uint64_t generation = 0;
   std::optional<Duration> round_trip;
   std::vector<IpAddress> egress_ips;           // held
+  std::string bfd;                             // state of this node's session with it: "up", "init", "down", "admindown"; "" = no session
+  std::optional<Duration> detection_time;      // of that session: after so long a silence it is down
+  std::string path;                            // does its kernel answer through the tunnel: "up", "down"; "" = it is not asked
 };
 enum class EgressIpState : std::uint8_t { kHeld, kMoving, kUnassigned, kConflict };
 std::string_view ToString(EgressIpState state);
@@ -144,6 +237,7 @@ struct EgressIpStatus {
   std::string node;                            // holder; empty = nobody
   EgressIpState state = EgressIpState::kUnassigned;
   std::vector<std::string> policies;
+  std::optional<Duration> lease;               // held here: the kernel ends it so long after the last renewal; unset = elsewhere, or never
 };
 struct PolicyStatus {
   std::string name;
@@ -186,6 +280,11 @@ class Agent {
   // What the kernel shall look like now; changes only in Step.
   const state::State& desired() const;
   std::uint64_t revision() const;
+  // Something that this node held is on its way to another one.
+  bool hands_over() const;
+  // May leases that somebody else removed be put back at any time? Not those that need the consent of others.
+  bool may_wake() const;
+  plan::TunnelIdentity tunnel_identity() const;
   Status status() const;
   // Text of the policy in force, "" without one.
   const std::string& policy_text() const;

@@ -21,6 +21,7 @@ enum class ErrorKind : std::uint8_t {
   kStale,        // somebody else changed the state in between; observe and try again
   kTimeout,      // no answer in time
   kUnavailable,  // the other side is not there (daemon down, socket absent)
+  kExpired,      // a time limit had passed, so nothing was done
 };
 
 struct Error {

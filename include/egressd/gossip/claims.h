@@ -23,19 +23,28 @@ class Claims {
  public:
   // Of a node that lives: its claims count.
   void AddLiving(const std::string& node, const std::vector<Claim>& claims);
-  // Of a node that is dead or has left: only its terms count.
+  // Of a node that is dead: its terms count, and it is the last holder.
+  void AddDead(const std::string& node, const std::vector<Claim>& claims);
+  // Of a node that has left: only its terms count.
   void AddGone(const std::vector<Claim>& claims);
 
   // nullptr = nobody who lives.
   const Hold* HolderOf(const IpAddress& address) const;
+  // Who had it, as far as a dead node said so; nullptr = nobody.
+  const Hold* LastHolderOf(const IpAddress& address) const;
+  // Did anybody who is known ever hold it?
+  bool EverHeld(const IpAddress& address) const;
   // More than one living node claims it.
   bool Contested(const IpAddress& address) const;
+  // A term that was seen earlier, in whatever record.
+  void AddSeen(const IpAddress& address, std::uint64_t term);
   // For a node that takes it now.
   std::uint64_t NextTerm(const IpAddress& address) const;
 
  private:
   struct Entry {
     Hold best;                      // empty node = nobody
+    Hold last;                      // of the dead
     int living = 0;
     std::uint64_t highest_term = 0;
   };

@@ -5,9 +5,11 @@
 // 2. Encode(Decode(bytes)) == bytes for every accepted input.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -16,60 +18,77 @@
 
 namespace egressd::gossip {
 
-// "Do you live?" Carries what the sender knows of the target, so that a node which came back with an older clock learns of it, and the
-// sender's own stamp, so that the target notices that it missed a record.
+// What a node thinks of another; only about the record with this stamp or an older one. A newer record refutes it.
+enum class Verdict : std::uint8_t { kAlive = 0, kSuspect = 1, kDead = 2, kLeft = 3 };
+
+// What the sender knows of a node, in short. Whoever knows less asks for the record with a Want.
+struct Report {
+  std::string name;
+  Stamp stamp;
+  Verdict verdict = Verdict::kAlive;
+  auto operator<=>(const Report&) const = default;
+};
+// What happened lately rides on pings and acks: at most kNewsBytes of it, so that they stay one datagram.
+using News = std::vector<Report>;
+
+// "Do you live?" Carries what the sender knows of the target, so that a node which came back with an older clock, or which others take for
+// dead, learns of it at once, and the sender's own stamp, so that the target notices that it missed a record.
 struct Ping {
   std::uint64_t id = 0;              // comes back in the Ack
-  std::string target;
-  std::uint64_t target_incarnation = 0;
+  Report target;
   Stamp own;
+  News news;
   auto operator<=>(const Ping&) const = default;
 };
 struct Ack {
   std::uint64_t id = 0;
   Stamp own;
+  News news;
   auto operator<=>(const Ack&) const = default;
 };
-// "Ping this node for me": SWIM's indirect probe. The helper passes the Ack on under `id`.
+// "Ping this node for me": SWIM's indirect probe. The helper answers with an IndirectAck, whatever comes of it.
 struct PingRequest {
   std::uint64_t id = 0;
-  std::string target;
+  Report target;
   Endpoint address;
-  std::uint64_t target_incarnation = 0;
   auto operator<=>(const PingRequest&) const = default;
 };
-// An Ack on somebody else's behalf.
 struct IndirectAck {
   std::uint64_t id = 0;
+  bool reached = false;              // false: it is silent towards the helper as well, who therewith confirms the suspicion
   auto operator<=>(const IndirectAck&) const = default;
 };
 
-// What a node thinks of another; only about the record with this stamp or an older one. A newer record refutes it.
-enum class Verdict : std::uint8_t { kAlive = 0, kSuspect = 1, kDead = 2, kLeft = 3 };
+// kSuspect: the sender itself does not reach it. kDead: it is sure.
 struct Accusation {
-  std::string name;
-  Stamp stamp;
-  Verdict verdict = Verdict::kSuspect;  // kSuspect or kDead
+  Report accused;
   auto operator<=>(const Accusation&) const = default;
 };
 
 struct Records {
   std::vector<Record> records;
+  std::vector<std::string> dead;     // those of them whom the sender takes for dead, in order of name
   auto operator<=>(const Records&) const = default;
 };
 
-// Everything the sender knows, in stamps. The one who is asked answers with its own, with records that the other lacks, and
-// with a Want for those it lacks itself.
+// Names are spread over buckets, so that two nodes find out in one datagram in which sixteenth of the cluster they differ.
+inline constexpr std::size_t kBuckets = 16;
+using BucketSet = std::uint16_t;     // one bit for each
+std::size_t BucketOf(std::string_view name);
+
+// Hashes of everything that the sender knows, bucket by bucket: names, stamps, and who of them is dead. A question is answered with one's own.
+struct Summary {
+  bool question = false;
+  bool synced = false;               // the sender has itself been brought up to date
+  std::array<std::uint64_t, kBuckets> hashes{};
+  auto operator<=>(const Summary&) const = default;
+};
+// All that the sender knows in these buckets, in stamps. A question is answered with one's own; either side then wants what it lacks.
 struct Digest {
   bool question = false;
-  bool synced = false;        // the sender has itself been brought up to date
-  struct Entry {
-    std::string name;
-    Stamp stamp;
-    Verdict verdict = Verdict::kAlive;
-    auto operator<=>(const Entry&) const = default;
-  };
-  std::vector<Entry> entries; // in order of name
+  bool synced = false;
+  BucketSet buckets = 0;             // not empty
+  std::vector<Report> entries;       // in order of name
   auto operator<=>(const Digest&) const = default;
 };
 struct Want {
@@ -91,11 +110,19 @@ struct Chunk {
   auto operator<=>(const Chunk&) const = default;
 };
 
-using Message = std::variant<Ping, Ack, PingRequest, IndirectAck, Accusation, Records, Digest, Want, ChunkRequest, Chunk>;
+// Something between two agents that gossip only carries (agent/letter.h).
+struct Letter {
+  Bytes bytes;                        // at most kLetterBytes
+  auto operator<=>(const Letter&) const = default;
+};
+
+using Message = std::variant<Ping, Ack, PingRequest, IndirectAck, Accusation, Records, Summary, Digest, Want, ChunkRequest, Chunk, Letter>;
 
 inline constexpr std::size_t kChunkBytes = 1100;
+inline constexpr std::size_t kLetterBytes = 60'000;
 inline constexpr std::size_t kGenerationLimit = std::size_t{16} << 20;  // bytes
-inline constexpr std::size_t kMemberLimit = 1024;
+inline constexpr std::size_t kMemberLimit = 2048;
+inline constexpr std::size_t kNewsLimit = 64, kNewsBytes = 900;
 inline constexpr std::size_t kChunksPerRequest = 64;
 
 Bytes Encode(const Message& message);

@@ -1,21 +1,23 @@
-// Every datagram counts once: a window over the sequence numbers of each sender's current incarnation.
+// Every datagram counts once: a window over the sequence numbers of each sender's incarnation.
 //
 // 1. A sequence number is accepted at most once, and never when it lies kBits or more below the highest one accepted.
-// 2. A higher incarnation begins a new window; a lower one is a replay for ever. (A node whose clock went back learns its former
-//    incarnation from a Ping and goes above it.)
+// 2. A higher incarnation begins a new window. The one before it keeps its own, so that a newcomer with somebody's name does not cut off
+//    the one who was there; any other lower one is a replay for ever. (A node whose clock went back learns its former incarnation from
+//    a Ping and goes above it.)
 // 3. Memory is bounded: kSenders windows; senders beyond that are refused.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 namespace egressd::gossip {
 
 class ReplayWindow {
  public:
-  static constexpr std::uint64_t kBits = 1024;
+  static constexpr std::uint64_t kBits = 4096;  // a message to each of 1,000 members takes as many numbers
   // True, once, for every number inside or above the window.
   bool Accept(std::uint64_t sequence);
 
@@ -33,9 +35,13 @@ class ReplayGuard {
   bool Accept(const std::string& sender, std::uint64_t incarnation, std::uint64_t sequence);
 
  private:
-  struct Sender {
+  struct Life {
     std::uint64_t incarnation = 0;
     ReplayWindow window;
+  };
+  struct Sender {
+    Life latest;
+    std::unique_ptr<Life> before;
   };
   std::map<std::string, Sender> senders_;
 };

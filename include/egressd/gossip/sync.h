@@ -1,6 +1,6 @@
 // When does a starting node know enough to act? It asks its contacts for everything and must not claim, commit or publish before:
 //
-//   waiting ──(a member that is up to date answered, and everything it named has arrived)──> complete
+//   waiting ──(a member that is up to date told all that it knows, and everything it named has arrived)──> complete
 //      │ ───(every contact answered, none is up to date: the cluster itself starts; sync_cold_start)──> complete
 //      └ ───(nobody answered: sync_silence; or in any case: sync_limit)──> complete
 //
@@ -13,7 +13,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "egressd/gossip/message.h"
 #include "egressd/gossip/timing.h"
@@ -29,7 +28,8 @@ class Sync {
 
   void Begin(Time now) { begun_ = now; }
   bool begun() const { return begun_.has_value(); }
-  // An answer to a question of this node.
+  // Answers to questions of this node. `different`: the buckets in which it knows something else than this node.
+  void Answered(const Endpoint& from, const Summary& summary, BucketSet different);
   void Answered(const Endpoint& from, const Digest& digest);
   // True from the moment on in which the node may act. Called after everything that may matter.
   bool Complete(Time now, const Known& known);
@@ -46,7 +46,8 @@ class Sync {
   std::set<Endpoint> contacts_;
   std::optional<Time> begun_;
   std::set<Endpoint> answered_;
-  bool up_to_date_answered_ = false;
+  std::map<Endpoint, BucketSet> untold_;  // by whom who is up to date
+  bool told_all_ = false;                 // somebody who is up to date has
   std::map<std::string, Stamp> required_;
   bool complete_ = false;
 };

@@ -1,4 +1,6 @@
-// Tracked connections: list and delete (ctnetlink, nf_conntrack_netlink.c).
+// Tracked connections: list and delete (ctnetlink, net/netfilter/nf_conntrack_netlink.c).
+//
+// Called by the daemon: what a policy no longer allows ends, and status counts them.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +11,13 @@
 #include "egressd/base/error.h"
 
 namespace egressd::kernel {
+
+// Connection marks that agree with `value` in the bits of `mask`; by default every mark.
+struct MarkMatch {
+  std::uint32_t value = 0;
+  std::uint32_t mask = 0;
+  constexpr bool Matches(std::uint32_t mark) const { return (mark & mask) == value; }
+};
 
 // The original tuple, before any translation, what the destination sees as the source, and the mark.
 struct Connection {

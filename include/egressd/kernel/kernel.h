@@ -4,13 +4,19 @@
 // 2. Reconcile either reaches `desired` or undoes what it did and returns the kernel's words, naming the object.
 // 3. Notifications only say that something may have changed; the truth comes from Observe.
 // 4. A desired state that is in force costs no write.
+// 5. A lease is an nftables element with a timeout: it ends without us, and only Renew (or a Reconcile that adds it) makes it longer. Both
+//    are refused as a whole when more time than the last Wake allowed has passed, so that a process that stood still extends nothing.
+//    Leases are looked at anew in every Reconcile; a node without any pays nothing for them.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "egressd/base/error.h"
+#include "egressd/base/time.h"
 #include "egressd/state/host.h"
 #include "egressd/state/state.h"
 #include "egressd/state/transaction.h"
@@ -35,8 +41,16 @@ class Kernel {
   Result<state::Host> ReadHost();
 
   // Brings the kernel from what it is to `desired`; what was done comes back (empty = nothing was to do). Tries again by itself, at most
-  // 5 times, when somebody else changed nftables in between.
+  // 5 times, when somebody else changed nftables in between. kExpired: it would add leases, and there was no Wake or too long ago. What
+  // is undone does not get leases back that had to be given up for it: the next Reconcile does that.
   Result<state::Transaction> Reconcile(const state::State& desired);
+
+  // From now on, and for so long, one Reconcile or Renew may add leases. Call it first, then read the clock that the step is decided by:
+  // whatever the process sleeps through afterwards, what was decided before takes no effect later than this.
+  Result<void> Wake(Duration at_most);
+  // Every lease of `desired` (that is about one of these egress IPs) anew, with its full timeout, in one atomic batch. kExpired: one of them had run out already (whatever it was
+  // for is no longer this node's), or Wake was too long ago; then none is renewed, and the next Reconcile looks at what is left.
+  Result<void> Renew(const state::State& desired, const std::optional<std::set<IpAddress>>& egress_ips = std::nullopt);
 
   // Readable when a notification waits.
   int notification_fd() const;

@@ -12,6 +12,9 @@
 namespace egressd::policy {
 
 enum class Profile : std::uint8_t { kLan, kFast, kWan };
+enum class Quorum : std::uint8_t { kNone, kMajority };
+// What SIGTERM does with the egress IPs: hand them over, or leave the data path as it is (until the leases run out).
+enum class OnStop : std::uint8_t { kRelease, kKeep };
 
 struct NodeConfig {
   struct Node {
@@ -19,6 +22,7 @@ struct NodeConfig {
     Labels labels;
     std::optional<IpAddress> address;      // underlay address; unset = source address of the default route
     std::optional<std::string> interface;  // uplink; unset = per egress IP, the device whose subnet holds it, else the default route's
+    OnStop on_stop = OnStop::kRelease;
     auto operator<=>(const Node&) const = default;
   } node;
   struct Cluster {
@@ -28,6 +32,7 @@ struct NodeConfig {
     std::uint16_t listen_port = 7947;
     std::string key_file = "/etc/egressd/gossip.key";
     Profile profile = Profile::kLan;
+    Quorum quorum = Quorum::kNone;  // kMajority: a node that sees no majority of all nodes holds nothing
     auto operator<=>(const Cluster&) const = default;
   } cluster;
   struct Tunnel {
@@ -53,5 +58,9 @@ struct NodeConfig {
   std::string control_group;     // group that may use the control socket; empty = the daemon's own
   auto operator<=>(const NodeConfig&) const = default;
 };
+
+// The timers of the BFD sessions between the nodes of a gateway: its own, else those of the profile of this node
+// (lan 100ms x 3, fast 10ms x 3, wan 300ms x 3). The two ends may differ: RFC 5880 section 6.8.4 takes the slower of what they say.
+BfdTimers BfdOf(const Gateway& gateway, Profile profile);
 
 }  // namespace egressd::policy

@@ -1,6 +1,7 @@
 // Every rule that a policy set must keep, checked at once. Pure: the same set gives the same findings in the same order.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ struct Surroundings {
   std::vector<IpAddress> node_addresses;        // every address of every known node
   std::vector<Prefix> routes;                   // real networks that this node has a route to (not the default route)
   std::optional<NodeConfig::Tunnel> tunnel;     // to find pools and workloads inside the tunnel networks
+  std::optional<std::size_t> nodes;             // how many nodes the cluster has, this one included: those it knows, or join and itself
 };
 
 std::vector<Finding> Validate(const PolicySet& set, const Surroundings& surroundings = {});

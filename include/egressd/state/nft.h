@@ -4,7 +4,7 @@
 // 1-4 of 16 bytes. The kernel never changes a rule in place, so a rule is recognised by the digest that travels in its user data
 // (NFTNL_UDATA_RULE_COMMENT, visible as `comment "…"`), and expressions need no decoding.
 //
-// 1. Everything lives in the tables `inet egressd` and (later) `arp egressd`; the family is part of each key.
+// 1. Everything lives in the tables `inet egressd` and `arp egressd`; the family is part of each key. Tables share nothing.
 // 2. Values are in the byte order that the kernel compares: addresses and ports in network order, marks in host order,
 //    interface names padded with zeros to 16 bytes.
 #pragma once
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "egressd/base/address.h"
+#include "egressd/base/time.h"
 
 namespace egressd::state {
 
@@ -173,10 +174,16 @@ struct NftSet {
   Type type = Type::kIpv4;
   Type value = Type::kNothing;
   bool intervals = false;  // elements are ranges; with kProtocolPort the port is
+  bool timeouts = false;   // elements may have one; not together with intervals
   auto operator<=>(const NftSet&) const = default;
 };
 // Length in bytes of a key or value of this type (kVerdict: 0).
 std::size_t Bytes(NftSet::Type type);
+
+// The kernel counts timeouts in ticks of 1 to 10 ms. In multiples of this, what it was told is what it tells (nft_element.cc).
+inline constexpr Duration kTimeoutGrain = std::chrono::milliseconds(20);
+// The longest timeout that is not longer than `wanted`; at least one grain.
+Duration TimeoutWithin(Duration wanted);
 
 struct NftElement {
   struct Key {
@@ -186,10 +193,11 @@ struct NftElement {
     auto operator<=>(const Key&) const = default;
   } key;
   std::variant<std::monostate, NftBytes, NftVerdict> value;
+  std::optional<Duration> timeout;  // a multiple of kTimeoutGrain; observed: what the element was given, never what is left
   auto operator<=>(const NftElement&) const = default;
 };
 
-struct NftHook {
+struct NftHook {  // a table of the family ARP has kInput and kOutput only
   enum class Type : std::uint8_t { kFilter, kNat, kRoute };
   enum class Point : std::uint8_t { kPrerouting = 0, kInput = 1, kForward = 2, kOutput = 3, kPostrouting = 4 };
   Type type = Type::kFilter;

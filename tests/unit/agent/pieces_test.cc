@@ -73,7 +73,7 @@ TEST_CASE("an address is given up without a policy, a gateway or an uplink") {
   CHECK(scene.Run().given_up.at(0).reason == "no policy uses it");
   scene.a.claims = {{.address = Ip("203.0.113.1"), .term = 1}};
   scene.a.unable = {Ip("203.0.113.1")};
-  CHECK(scene.Run().given_up.at(0).reason == "no running uplink for it");
+  CHECK(scene.Run().given_up.at(0).reason == "this node cannot have it now: no running uplink, a failed health check, or somebody else on the uplink has it");
   scene.a.unable.clear();
   scene.set.gateways["edge"].nodes.names = {"b"};
   CHECK(scene.Run().given_up.at(0).reason == "this node is not in gateway edge");

@@ -12,6 +12,10 @@ Record RecordOf(const std::string& name, std::uint32_t address, std::uint64_t se
   return {.name = name, .stamp = {.incarnation = 10, .sequence = sequence}, .gossip = {.address = IpAddress::Ipv4(address), .port = 7947}};
 }
 
+Accusation Accused(const std::string& name, std::uint64_t sequence, Verdict verdict) {
+  return {.accused = {.name = name, .stamp = {.incarnation = 10, .sequence = sequence}, .verdict = verdict}};
+}
+
 // "a", alone and published, that has heard of "b" and "c".
 Membership Published() {
   Membership membership("a", 10, Timing{}, 1, {});
@@ -52,7 +56,7 @@ TEST_CASE("a silent member is suspected, then dead, within the time that timing.
     membership.Advance(now);
     for (const Outgoing& outgoing : membership.TakeOutgoing()) {
       // c answers, b does not.
-      if (const auto* ping = std::get_if<Ping>(&outgoing.message); ping != nullptr && ping->target == "c") {
+      if (const auto* ping = std::get_if<Ping>(&outgoing.message); ping != nullptr && ping->target.name == "c") {
         membership.Receive(now, outgoing.to, "c", Ack{.id = ping->id, .own = {.incarnation = 10, .sequence = 1}});
       }
     }
@@ -75,23 +79,25 @@ TEST_CASE("an accusation about an older record than ours is answered with the re
   Membership membership = Published();
   membership.Receive(kBegin, {}, "c", Records{.records = {RecordOf("b", 2, 5)}});
   membership.TakeOutgoing();
-  membership.Receive(kBegin, {}, "c", Accusation{.name = "b", .stamp = {.incarnation = 10, .sequence = 4}, .verdict = Verdict::kDead});
+  membership.Receive(kBegin, {}, "c", Accused("b", 4, Verdict::kDead));
   CHECK(membership.members().at("b").verdict == Verdict::kAlive);
   CHECK(Sent<Records>(membership) == std::vector{Records{.records = {RecordOf("b", 2, 5)}}});
 }
 
 TEST_CASE("a node that is accused says something newer to everybody") {
   Membership membership = Published();
+  membership.Advance(kBegin + Timing{}.repeat_push);
+  membership.TakeOutgoing();
   const Stamp before = membership.own()->stamp;
-  membership.Receive(kBegin, {}, "c", Accusation{.name = "a", .stamp = before, .verdict = Verdict::kSuspect});
+  membership.Receive(kBegin, {}, "c", Accused("a", before.sequence, Verdict::kSuspect));
   CHECK(membership.own()->stamp > before);
-  CHECK(Sent<Records>(membership).size() == 2);
+  CHECK(Sent<Records>(membership).size() == 3);  // b, c, and once more the accuser, who may be taken for dead here
 }
 
 TEST_CASE("a node whose clock went back lives above its former life") {
   Membership membership("a", 10, Timing{}, 1, {{.address = IpAddress::Ipv4(2), .port = 7947}});
   membership.Begin(kBegin, kOwnPlace);
-  membership.Receive(kBegin, {}, "b", Ping{.id = 1, .target = "a", .target_incarnation = 500, .own = {}});
+  membership.Receive(kBegin, {}, "b", Ping{.id = 1, .target = {.name = "a", .stamp = {.incarnation = 500, .sequence = 1}}});
   CHECK(membership.incarnation() == 501);
 }
 
@@ -110,7 +116,7 @@ TEST_CASE("before it publishes, a node learns its former record and stays silent
 TEST_CASE("after a pause of our own nobody is declared dead at once") {
   Membership membership = Published();
   membership.Advance(kBegin);
-  membership.Receive(kBegin, {}, "c", Accusation{.name = "b", .stamp = {.incarnation = 10, .sequence = 1}, .verdict = Verdict::kSuspect});
+  membership.Receive(kBegin, {}, "c", Accused("b", 1, Verdict::kSuspect));
   CHECK(membership.members().at("b").verdict == Verdict::kSuspect);
   membership.Advance(kBegin + Duration{60'000'000});
   CHECK(membership.members().at("b").verdict == Verdict::kSuspect);
@@ -126,7 +132,7 @@ TEST_CASE("a member that left is neither probed nor brought back by hearsay") {
   CHECK(membership.members().at("b").verdict == Verdict::kLeft);
   membership.TakeOutgoing();
   for (Time now = kBegin; now < kBegin + Duration{1'900'000}; now += Duration{50'000}) membership.Advance(now);
-  for (const Ping& ping : Sent<Ping>(membership)) CHECK(ping.target == "c");
+  for (const Ping& ping : Sent<Ping>(membership)) CHECK(ping.target.name == "c");
 }
 
 }  // namespace egressd::gossip

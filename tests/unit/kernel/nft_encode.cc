@@ -4,6 +4,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
+#include <utility>
 #include <vector>
 
 #include "kernel/nft_batch.h"
@@ -126,11 +127,50 @@ TEST_CASE("an element that does not fit its set is refused before anything is se
   SUBCASE("a value of another length") { element.value = NftBytes::Port(1); }
   SUBCASE("a key of another length") { element.key.first = element.key.last = NftBytes::Port(1); }
   SUBCASE("a range in a set without intervals") { element.key.last = Ip(2); }
+  SUBCASE("a timeout in a set without") { element.timeout = std::chrono::seconds(1); }
   SUBCASE("a set that is not there") { element.key.set.name = "nowhere"; }
   const Step step{.object = element};
   const auto done = Encode({&step, 1}, known, batch);
   REQUIRE_FALSE(done.has_value());
   CHECK(done.error().kind == ErrorKind::kInvalid);
+}
+
+TEST_CASE("a batch with a lease begins with the end of `awake`, one without does not") {
+  const NftSet set{.key = Name("lease4"), .type = Type::kIpv4, .timeouts = true};
+  NftElement element{.key = {.set = set.key, .first = Ip(1), .last = Ip(1)}, .value = {}, .timeout = std::chrono::milliseconds(300)};
+  const auto types = [&](Operation operation) {
+    const Step step{.operation = operation, .object = element};
+    NftKnown known{.sets = {{set.key, set}}};
+    NftBatch batch(1, 7);
+    REQUIRE(Encode({&step, 1}, known, batch).has_value());
+    const auto bytes = batch.Finish();
+    const auto first = Attributes::OfMessage(Messages(bytes)[1]);
+    return std::pair(Types(bytes), first.Text(NFTA_SET_ELEM_LIST_SET));
+  };
+  using Numbers = std::vector<int>;
+  const auto leased = types(Operation::kReplace);
+  CHECK(leased.first == Numbers{NFNL_MSG_BATCH_BEGIN, NFT_MSG_DELSETELEM, NFT_MSG_DELSETELEM, NFT_MSG_NEWSETELEM, NFNL_MSG_BATCH_END});
+  CHECK(leased.second == "awake");
+  CHECK(types(Operation::kCreate).second == "awake");
+  CHECK(types(Operation::kRemove).first == Numbers{NFNL_MSG_BATCH_BEGIN, NFT_MSG_DELSETELEM, NFNL_MSG_BATCH_END});
+  CHECK(types(Operation::kRemove).second == "lease4");
+  element.timeout.reset();
+  CHECK(types(Operation::kCreate).first == Numbers{NFNL_MSG_BATCH_BEGIN, NFT_MSG_NEWSETELEM, NFNL_MSG_BATCH_END});
+}
+
+TEST_CASE("a lease is told in milliseconds") {
+  const NftSet set{.key = Name("lease4"), .type = Type::kIpv4, .timeouts = true};
+  const Step step{.object = NftElement{.key = {.set = set.key, .first = Ip(1), .last = Ip(1)},
+                                       .value = {},
+                                       .timeout = std::chrono::seconds(15)}};
+  NftKnown known{.sets = {{set.key, set}}};
+  NftBatch batch(1, 7);
+  REQUIRE(Encode({&step, 1}, known, batch).has_value());
+  const auto messages = Messages(batch.Finish());
+  auto list = Attributes::OfMessage(messages[2]).Nested(NFTA_SET_ELEM_LIST_ELEMENTS).bytes();
+  const auto element = NextAttribute(list);
+  REQUIRE(element.has_value());
+  CHECK(Attributes(element->value).U64(NFTA_SET_ELEM_TIMEOUT) == 15'000u);
 }
 
 TEST_CASE(

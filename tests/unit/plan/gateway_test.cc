@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "egressd/state/transaction.h"
 #include "plan/skeleton.h"
 #include "scenario.h"
 
@@ -21,7 +22,7 @@ struct Gateway : Scenario {
 
 TEST_CASE("a held egress IP is an address on its uplink and lets its id through") {
   Gateway world;
-  world.local_egress_ips = {Ip("203.0.113.10")};
+  world.holds = {{Ip("203.0.113.10"), {}}};
   world.Carry({.kind = Carrier::Kind::kSelf});
   const state::State state = world.Plan();
   const std::string id = Mark(world.IdOf("web").value);
@@ -31,6 +32,9 @@ TEST_CASE("a held egress IP is an address on its uplink and lets its id through"
   CHECK(Elements(state, "sources4") == Strings{id + Bytes("203.0.113.10")});
   CHECK(Elements(state, "egress4") == Strings{Bytes("203.0.113.10")});
   CHECK(Elements(state, "nexthop") == Strings{id + " : " + id});  // its own workloads: no tunnel
+  CHECK(Elements(state, "lease4") == Strings{Bytes("203.0.113.10")});  // a node without peers: for ever
+  CHECK(Elements(state, "answers", state::NftFamily::kArp) == Strings{Bytes("203.0.113.10")});
+  CHECK(Value(state, "net/ipv4/conf/eth1/arp_announce") == "2");
   CHECK(Value(state, "net/ipv4/conf/eth1/rp_filter") == "2");
   CHECK(Value(state, "net/ipv4/conf/eth1/forwarding") == "1");
 }
@@ -44,10 +48,73 @@ TEST_CASE("an id that another node carries is not let through here") {
   CHECK(state.egress_addresses.empty());
 }
 
+TEST_CASE("what a hold is worth hangs on elements with its lease") {
+  Scenario world;
+  world.self = "gw1";
+  world.host.devices[1].addresses.push_back(OnDevice("2001:db8:1::2", 64));
+  world.Add("web", "web");
+  const Hold hold{.standing = Hold::Standing::kHeld, .lease = std::chrono::milliseconds(310)};
+  world.holds = {{Ip("203.0.113.10"), hold}, {Ip("2001:db8:1::10"), hold}};
+  const state::State state = world.Plan();
+  CHECK(Elements(state, "lease4") == Strings{Bytes("203.0.113.10") + " timeout 300"});
+  CHECK(Elements(state, "lease6") == Strings{Bytes("2001:db8:1::10") + " timeout 300"});
+  CHECK(Elements(state, "answers", state::NftFamily::kArp) == Strings{Bytes("203.0.113.10") + " timeout 300"});
+  CHECK(Elements(state, "answers6") == Strings{Bytes("2001:db8:1::10") + " timeout 300"});
+  // Who they are does not run out: only then are their packets dropped rather than let through.
+  CHECK(Elements(state, "egress4") == Strings{Bytes("203.0.113.10")});
+  CHECK(Elements(state, "egress6") == Strings{Bytes("2001:db8:1::10")});
+  CHECK(Elements(state, "egress", state::NftFamily::kArp) == Strings{Bytes("203.0.113.10")});
+  CHECK(Elements(state, "sources4").size() == 1);
+}
+
+TEST_CASE("an egress IP is prepared: translated and let out, but no address, no answer, nothing of its own") {
+  Gateway world;
+  world.holds = {{Ip("203.0.113.10"), {.standing = Hold::Standing::kPrepared}}};
+  const state::State state = world.Plan();  // gw1 still carries it
+  const std::string id = Mark(world.IdOf("web").value);
+  CHECK(Elements(state, "held") == Strings{id + " : " + id});
+  CHECK(Elements(state, "snat4") == Strings{id + " : " + Bytes("203.0.113.10")});
+  CHECK(Elements(state, "sources4") == Strings{id + Bytes("203.0.113.10")});
+  CHECK(Elements(state, "lease4") == Strings{Bytes("203.0.113.10")});
+  CHECK(Elements(state, "answers", state::NftFamily::kArp).empty());
+  CHECK(state.egress_addresses.empty());
+  for (const std::string& range : Elements(state, "local4")) CHECK_FALSE(range.starts_with(Bytes("203.0.113.10")));
+  // This node's own workloads still go to the one who has it.
+  CHECK(Elements(state, "nexthop") == Strings{id + " : " + Mark(0x01000000u | world.IdOf("web").value)});
+  // What is missing for holding it is the address, the answers, and where the host looks for it.
+  world.holds.begin()->second.standing = Hold::Standing::kHeld;
+  const state::Transaction taking = state::Diff(state, world.Plan());
+  CHECK(taking.take.size() == 1);
+  CHECK(taking.build.empty());
+  CHECK(taking.clean.empty());
+  for (const state::Step& step : taking.cut_over) {
+    const std::string text = ToString(step);
+    CHECK_MESSAGE((text.contains("arp answers") || text.contains("local4")), text);
+  }
+}
+
+TEST_CASE("an egress IP is leaving: everything as before, but no answers, and own workloads go to the next holder") {
+  Gateway world;
+  world.holds = {{Ip("203.0.113.10"), {}}};
+  const state::State holding = world.Plan();
+  world.holds.begin()->second.standing = Hold::Standing::kLeaving;
+  const std::string text = ToString(state::Diff(holding, world.Plan()));
+  CHECK(text == "- element arp answers " + Bytes("203.0.113.10") + "\n");
+}
+
+TEST_CASE("an id that this node carries without holding its egress IP goes nowhere") {
+  Gateway world;
+  world.Carry({.kind = Carrier::Kind::kSelf});
+  const state::State state = world.Plan();
+  CHECK(Elements(state, "nexthop").empty());
+  CHECK(Elements(state, "held").empty());
+}
+
 TEST_CASE("an uplink with a default route of its own gets a slot: specific routes first, then that route") {
   Gateway world;
   world.host.routes.push_back({.destination = Net("0.0.0.0/0"), .device = "eth1", .next_hop = Ip("203.0.113.1"), .metric = 200});
   world.Carry({.kind = Carrier::Kind::kSelf});
+  world.holds = {{Ip("203.0.113.10"), {}}};
   const state::State state = world.Plan();
   const std::uint32_t id = world.IdOf("web").value;
   CHECK(Elements(state, "held") == Strings{Mark(id) + " : " + Mark(0xc8000000u | id)});
@@ -71,6 +138,8 @@ TEST_CASE("egress_ip node: every gateway node lets the id through with its own a
   CHECK(Elements(state, "held").contains(id + " : " + id));
   CHECK(Elements(state, "nexthop").contains(id + " : " + Mark(0x01000000u | world.IdOf("web").value)));
   CHECK(state.egress_addresses.empty());
+  CHECK(Elements(state, "lease4").empty());  // the node's own address is nobody else's to take
+  CHECK(Elements(state, "egress4").empty());
   world.self = "app1";  // no gateway
   CHECK(Elements(world.Plan(), "held").empty());
 }
@@ -80,7 +149,7 @@ TEST_CASE("IPv6 egress IPs switch forwarding on and keep router advertisements w
   world.self = "gw1";
   world.host.devices[1].addresses.push_back(OnDevice("2001:db8:1::2", 64));
   world.Add("web", "web");
-  world.local_egress_ips = {Ip("2001:db8:1::10")};
+  world.holds = {{Ip("2001:db8:1::10"), {}}};
   world.Carry({.kind = Carrier::Kind::kSelf});
   const state::State state = world.Plan();
   CHECK(Value(state, "net/ipv6/conf/all/forwarding") == "1");
@@ -122,6 +191,28 @@ TEST_CASE("the tunnel's entrance: known peers, untracked outside, ids only insid
                                           "counter name not_held drop"};
   CHECK(Texts(state, "from_tunnel") == expected);
   CHECK(state.chains.at({.name = "nat"}).hook->priority == 90);
+}
+
+TEST_CASE("the exit: id and address agree, there is a lease; who asks for an egress IP hears of it only while it is answered for") {
+  const state::State state = Gateway().Plan();
+  const std::vector<std::string> leave = Texts(state, "leave");
+  REQUIRE(leave.size() > 4);
+  const std::vector<std::string> last(leave.end() - 4, leave.end());
+  CHECK(last == std::vector<std::string>{"ip saddr @lease4 return", "ip6 saddr @lease6 return",
+                                         "ip saddr @egress4 counter name lease_over drop",
+                                         "ip6 saddr @egress6 counter name lease_over drop"});
+  CHECK(Texts(state, "input") == std::vector<std::string>{"ip daddr @egress4 goto to_egress", "ip6 daddr @egress6 goto to_egress"});
+  const std::vector<std::string> to_egress{"ip daddr != @lease4 counter name lease_over drop",
+                                           "ip6 daddr != @lease6 counter name lease_over drop",
+                                           "meta nfproto ipv4 meta l4proto != 1 ct state invalid,new counter name unexpected drop",
+                                           "meta nfproto ipv6 meta l4proto != 58 ct state invalid,new counter name unexpected drop"};
+  CHECK(Texts(state, "to_egress") == to_egress);
+  const std::vector<std::string> neighbours{
+      "icmpv6 type 136 icmpv6 taddr @egress6 icmpv6 taddr != @answers6 counter name not_answered drop",
+      "icmpv6 type 135 ip6 saddr @egress6 ip6 saddr != @answers6 counter name not_answered drop"};
+  CHECK(Texts(state, "neighbours") == neighbours);
+  CHECK(Texts(state, "neighbours", state::NftFamily::kArp) ==
+        std::vector<std::string>{"arp saddr ip @egress arp saddr ip != @answers counter name not_answered drop"});
 }
 
 TEST_CASE("a tunnel number is an address in both networks and a MAC address") {

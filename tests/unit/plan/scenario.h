@@ -30,7 +30,7 @@ class Scenario {
   std::string self = "app1";
   std::map<EgressId, Carrier> carriers;
   std::map<std::string, Slot> slots{{"gw1", Slot{1}}, {"gw2", Slot{2}}};
-  std::vector<IpAddress> local_egress_ips;
+  std::map<IpAddress, Hold> holds;
 
   Scenario() {
     config.node.name = self;
@@ -71,7 +71,7 @@ class Scenario {
                     {.name = "gw2", .underlay = Ip("10.0.0.3"), .identity = IdentityOf(3, config.tunnel)}};
     inputs.slots = slots;
     inputs.carriers = carriers_;
-    inputs.local_egress_ips = local_egress_ips;
+    inputs.holds = holds;
     return inputs;
   }
   state::State Plan() { return Build(Input()); }
@@ -94,23 +94,26 @@ class Scenario {
   std::map<EgressId, Carrier> carriers_;
 };
 
-inline std::vector<std::string> Texts(const state::State& state, const std::string& chain) {
+inline std::vector<std::string> Texts(const state::State& state, const std::string& chain,
+                                      state::NftFamily family = state::NftFamily::kInet) {
   std::vector<std::string> texts;
-  const auto found = state.chains.find({.name = chain});
+  const auto found = state.chains.find({.family = family, .name = chain});
   if (found == state.chains.end()) return texts;
   for (const state::NftRule& rule : found->second.rules) texts.push_back(rule.text);
   return texts;
 }
 
-// Elements of a set as "first[-last][ : value]", addresses and marks in hexadecimal as the kernel has them.
-inline std::set<std::string> Elements(const state::State& state, const std::string& set_name) {
+// Elements of a set as "first[-last][ : value][ timeout milliseconds]", addresses and marks in hexadecimal as the kernel has them.
+inline std::set<std::string> Elements(const state::State& state, const std::string& set_name,
+                                      state::NftFamily family = state::NftFamily::kInet) {
   std::set<std::string> elements;
   for (const auto& [key, element] : state.elements) {
-    if (key.set.name != set_name) continue;
+    if (key.set.name != set_name || key.set.family != family) continue;
     std::string text = key.first.ToString();
     if (key.last != key.first) text += "-" + key.last.ToString();
     if (const auto* value = std::get_if<state::NftBytes>(&element.value)) text += " : " + value->ToString();
     if (const auto* verdict = std::get_if<state::NftVerdict>(&element.value)) text += " : " + verdict->chain;
+    if (element.timeout) text += " timeout " + std::to_string(*element.timeout / std::chrono::milliseconds(1));
     elements.insert(text);
   }
   return elements;

@@ -72,6 +72,37 @@ TEST_CASE("whatever differs is told: no attribute of a policy is forgotten") {
   }
 }
 
+TEST_CASE("whatever differs is told: no attribute of a gateway is forgotten") {
+  const std::vector<std::pair<void (*)(Gateway&), std::string>> edits = {
+      {[](Gateway& edge) { edge.is_default = false; }, "default: true -> false"},
+      {[](Gateway& edge) {
+         edge.nodes.names = {"gw1", "gw2"};
+       },
+       "nodes: gw1 -> [gw1, gw2]"},
+      {[](Gateway& edge) { edge.pools = {}; }, "pool: public -> []"},
+      {[](Gateway& edge) { edge.default_ipv4 = A("203.0.113.12"); }, "default_ip: first of the pool -> 203.0.113.12"},
+      {[](Gateway& edge) { edge.interface = "eth1"; }, "interface: auto -> eth1"},
+      {[](Gateway& edge) { edge.announce = Announce::kNone; }, "announce: l2 -> none"},
+      {[](Gateway& edge) { edge.max_ips_per_node = 5; }, "max_ips_per_node: 0 -> 5"},
+      {[](Gateway& edge) { edge.failback = true; }, "failback: false -> true"},
+      {[](Gateway& edge) { edge.takeover = Takeover::kStrict; }, "takeover: immediate -> strict"},
+      {[](Gateway& edge) { edge.restart_grace = std::chrono::seconds(90); }, "restart_grace: 15s -> 90s"},
+      {[](Gateway& edge) { edge.bfd = BfdTimers{}; }, "bfd: of the profile -> {min_rx: 100ms, min_tx: 100ms, multiplier: 3}"},
+      {[](Gateway& edge) {
+         edge.health = {{.target = {A("192.0.2.1"), 443}},
+                        {.kind = HealthCheck::Kind::kIcmp, .target = {A("2001:db8::1"), 0}, .fail = 1},
+                        {.kind = HealthCheck::Kind::kHttp, .target = {A("192.0.2.1"), 80}, .path = "/x", .host = "192.0.2.1"}};
+       },
+       "health: [] -> [{tcp: 192.0.2.1:443, every: 2s, fail: 3}, {icmp: 2001:db8::1, every: 2s, fail: 1}, "
+       "{http: http://192.0.2.1/x, every: 2s, fail: 3}]"},
+  };
+  for (const auto& [edit, told] : edits) {
+    PolicySet after = Sound();
+    edit(after.gateways["edge"]);
+    CHECK(Changes(Sound(), after)[0].details == Texts{told});
+  }
+}
+
 TEST_CASE("effects tell what happens to egress addresses") {
   const Bindings before{.bindings = {{EgressId{1}, "a", "edge", Family::kIpv4, A("203.0.113.10")},
                                      {EgressId{2}, "b", "edge", Family::kIpv4, A("203.0.113.11")},

@@ -66,6 +66,21 @@ TEST_CASE("E123: tunnel networks have room for every node") {
   CHECK(After([](NodeConfig& config) { config.tunnel.ipv6 = P("fd00::/113"); }) == Texts{"E123 tunnel.ipv6"});
 }
 
+TEST_CASE("W313: a majority of two nodes is both of them, of one it is nothing") {
+  const auto joined = [](std::vector<Endpoint> join, Quorum quorum) {
+    return After([&](NodeConfig& config) {
+      config.cluster.join = std::move(join);
+      config.cluster.quorum = quorum;
+    });
+  };
+  const Endpoint one{A("192.0.2.11"), 7947};
+  const Endpoint two{A("192.0.2.12"), 7947};
+  CHECK(joined({}, Quorum::kMajority) == Texts{"W313 cluster.quorum"});
+  CHECK(joined({one}, Quorum::kMajority) == Texts{"W313 cluster.quorum"});
+  CHECK(joined({one, two}, Quorum::kMajority) == Texts{});
+  CHECK(joined({one}, Quorum::kNone) == Texts{});
+}
+
 TEST_CASE("E103: tunnel networks stand under their family") {
   CHECK(After([](NodeConfig& config) { config.tunnel.ipv4 = P("fd00::/64"); }) == Texts{"E103 tunnel.ipv4"});
 }

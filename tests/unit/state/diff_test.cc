@@ -52,6 +52,33 @@ TEST_CASE("one changed element is one step") {
   CHECK(transaction.cut_over.front().operation == Operation::kReplace);
 }
 
+TEST_CASE("an element with another timeout is another element: removed and added in one step") {
+  State before = Small();
+  before.sets.begin()->second.timeouts = true;
+  before.elements.begin()->second.timeout = std::chrono::seconds(15);
+  State after = before;
+  after.elements.begin()->second.timeout = std::chrono::milliseconds(300);
+  CHECK(Diff(before, before).empty());
+  CHECK(ToString(Diff(before, after)) == "~ element inet nexthop 01000000 : 00000001 timeout 300ms\n");
+  CHECK(ToString(Diff(after, before)) == "~ element inet nexthop 01000000 : 00000001 timeout 15s\n");
+  after.elements.begin()->second.timeout.reset();
+  CHECK(ToString(Diff(before, after)) == "~ element inet nexthop 01000000 : 00000001\n");
+}
+
+TEST_CASE("a set that gets timeouts is another set") {
+  State desired = Small();
+  desired.sets.begin()->second.timeouts = true;
+  const std::string text = ToString(Diff(Small(), desired));
+  CHECK(text.starts_with("~ map inet nexthop type mark : mark timeout\n"));
+}
+
+TEST_CASE("the two tables of ours go each with its own content") {
+  State both = Small();
+  Put(both.tables, NftTable{.key = {.family = NftFamily::kArp, .name = "egressd"}});
+  Put(both.counters, NftCounter{.key = {.family = NftFamily::kArp, .name = "not_answered"}});
+  CHECK(ToString(Diff(both, Small())) == "- table arp egressd\n");
+}
+
 TEST_CASE("an egress address that moves to another device is released before it is taken") {
   State desired = Small();
   desired.egress_addresses.clear();

@@ -20,6 +20,14 @@ TEST_CASE("a concatenation pads every field to four bytes") {
   CHECK(joined.bytes().size() == Bytes(NftSet::Type::kProtocolPort));
 }
 
+TEST_CASE("a timeout is a multiple of the grain and never longer than what was wanted") {
+  using std::chrono::milliseconds;
+  CHECK(TimeoutWithin(milliseconds(15'000)) == milliseconds(15'000));
+  CHECK(TimeoutWithin(milliseconds(319)) == milliseconds(300));
+  CHECK(TimeoutWithin(milliseconds(320)) == milliseconds(320));
+  CHECK(TimeoutWithin(milliseconds(1)) == kTimeoutGrain);
+}
+
 TEST_CASE("a seal depends on text and on every expression") {
   const NftRule rule = Seal({.text = "drop", .expressions = {NftVerdict{.code = NftVerdict::Code::kDrop}}});
   CHECK(rule.digest.size() == 16);

@@ -11,13 +11,14 @@ node:
   labels: {role: gateway, zone: a}
   address: 192.0.2.10
   interface: eth1
+  on_stop: keep
 cluster:
   name: prod
   join: [192.0.2.11, "192.0.2.12:7000", "[2001:db8::3]:7947"]
   listen: "192.0.2.10:7948"
   key_file: /etc/egressd/other.key
   profile: wan
-  quorum: none
+  quorum: majority
 tunnel: {device: eg0, vni: 200, port: 7790, mtu: 1400, ipv4: 198.18.0.0/16, ipv6: "fd00:1::/64"}
 datapath: {rule_priority: 98, tables: 27000-27255, next_hop_mark: 0x00ff0000}
 workloads: {directory: /srv/workloads, docker: auto, podman: off}
@@ -36,7 +37,9 @@ TEST_CASE("every key of the node file is read") {
   CHECK(config.node.labels == policy::Labels{{"role", "gateway"}, {"zone", "a"}});
   CHECK(config.node.address == *IpAddress::Parse("192.0.2.10"));
   CHECK(config.node.interface == "eth1");
+  CHECK(config.node.on_stop == policy::OnStop::kKeep);
   CHECK(config.cluster.name == "prod");
+  CHECK(config.cluster.quorum == policy::Quorum::kMajority);
   CHECK(config.cluster.join == std::vector<Endpoint>{{*IpAddress::Parse("192.0.2.11"), 7947},
                                                      {*IpAddress::Parse("192.0.2.12"), 7000},
                                                      {*IpAddress::Parse("2001:db8::3"), 7947}});
@@ -78,6 +81,10 @@ TEST_CASE("faults of the node file are found where they stand") {
   CHECK(NodePlaces("cluster: {listen: \":70000\"}\n") == Places{"1:19 E153"});
   CHECK(NodePlaces("cluster: {listen: \":\"}\n") == Places{"1:19 E153"});
   CHECK(NodePlaces("cluster: {profile: slow}\n") == Places{"1:20 E152"});
+  CHECK(NodePlaces("cluster: {quorum: most}\n") == Places{"1:19 E152"});
+  CHECK(NodePlaces("cluster: {quorum: 2}\n") == Places{"1:19 E152"});
+  CHECK(NodePlaces("node: {on_stop: hold}\n") == Places{"1:17 E152"});
+  CHECK(NodePlaces("node: {on_stop: true}\n") == Places{"1:17 E152"});
   CHECK(NodePlaces("tunnel: {vni: 0}\n") == Places{"1:15 E151"});
   CHECK(NodePlaces("tunnel: {vni: 16777216}\n") == Places{"1:15 E151"});
   CHECK(NodePlaces("tunnel: {port: 0}\n") == Places{"1:16 E151"});

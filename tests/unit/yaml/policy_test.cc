@@ -25,9 +25,12 @@ gateways:
     pool: public
     default_ip: {ipv4: 203.0.113.10}
     interface: auto
-    max_ips_per_node: 0
-    failback: false
+    max_ips_per_node: 20
+    failback: true
     takeover: immediate
+    restart_grace: 20s
+    bfd: {min_rx: 50ms, min_tx: 200ms, multiplier: 5}
+    health: [{tcp: "192.0.2.1:443", every: 1s, fail: 5}, {icmp: "2001:db8::1"}, {http: "http://192.0.2.1:8080/healthz"}]
     announce: none
 policies:
   mailer:
@@ -74,6 +77,12 @@ TEST_CASE("every key of the grammar is read") {
   CHECK(edge.default_ipv4 == *IpAddress::Parse("203.0.113.10"));
   CHECK_FALSE(edge.interface.has_value());
   CHECK(edge.announce == policy::Announce::kNone);
+  CHECK(edge.max_ips_per_node == 20);
+  CHECK(edge.failback);
+  CHECK(edge.takeover == policy::Takeover::kImmediate);
+  CHECK(edge.restart_grace == std::chrono::seconds(20));
+  CHECK(edge.bfd == policy::BfdTimers{std::chrono::milliseconds(50), std::chrono::milliseconds(200), 5});
+  REQUIRE(edge.health.size() == 3);
   const policy::Policy& mailer = set.policies.at("mailer");
   CHECK(mailer.name == "mailer");
   CHECK(mailer.description == "mail must leave with the PTR address");

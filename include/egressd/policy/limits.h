@@ -1,0 +1,26 @@
+// The bounds of what can be written about takeover, stated once.
+// The YAML reader refuses what is outside of them, Validate does so for whatever comes from elsewhere.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "egressd/base/time.h"
+
+namespace egressd::policy {
+
+struct DurationLimits {
+  Duration lowest;
+  Duration highest;
+  bool Hold(Duration duration) const { return lowest <= duration && duration <= highest; }
+};
+
+inline constexpr DurationLimits kRestartGraceLimits{std::chrono::seconds(1), std::chrono::minutes(10)};
+// The lowest is the floor of FRR's bfdd: a peer that cannot be faster would not be met.
+inline constexpr DurationLimits kBfdLimits{std::chrono::milliseconds(10), std::chrono::seconds(10)};
+inline constexpr DurationLimits kHealthEveryLimits{std::chrono::milliseconds(100), std::chrono::hours(1)};
+inline constexpr std::uint16_t kMostHealthFailures = 100;
+inline constexpr std::size_t kLongestHealthPath = 1024;  // characters
+
+}  // namespace egressd::policy

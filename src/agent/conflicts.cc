@@ -1,0 +1,87 @@
+// Somebody else on the uplink has, or takes, an egress IP of ours (RFC 5227; RFC 4862 for IPv6).
+#include <algorithm>
+#include <format>
+
+#include "agent/body.h"
+
+namespace egressd::agent {
+namespace {
+
+// Before an address is taken that no member of the cluster held: three probes, and nobody may answer.
+constexpr Duration kProbeInterval{50'000};
+constexpr int kProbes = 3;
+// After a takeover the former holder may still be heard; whoever has held an address for longer was overtaken.
+constexpr Duration kDefended{5'000'000};
+constexpr Duration kKeepAway{10'000'000};
+constexpr Duration kDefendInterval{1'000'000};
+
+}  // namespace
+
+// Is the address known to be free? Asks, and says no until the answer could have come.
+bool Agent::Body::IsProbed(Time at, const IpAddress& address) {
+  const policy::Gateway* gateway = GatewayOf(address);
+  if (gateway == nullptr || gateway->announce == policy::Announce::kNone) return true;
+  const auto [probing, fresh] = probings.try_emplace(address, Probing{.begun = at, .next = at});
+  return !fresh && probing->second.sent == kProbes && at >= probing->second.next;
+}
+
+void Agent::Body::AdvanceProbes(Time at, Output& output) {
+  for (auto& [address, probing] : probings) {
+    if (probing.next > at) continue;
+    if (probing.sent == kProbes) {
+      if (!std::exchange(probing.told, true)) view_changed = true;
+      continue;
+    }
+    ++probing.sent;
+    probing.next = at + kProbeInterval;
+    const auto bound = current().gateway_of.find(address);
+    if (bound == current().gateway_of.end()) continue;
+    if (const auto device = plan::UplinkFor(current().selection->set(), settings.config, host, bound->second, address)) {
+      output.probe.push_back({.address = address, .device = *device});
+    }
+  }
+}
+
+Time Agent::Body::ProbesTimer() const {
+  Time next = kNever;
+  for (const auto& [address, probing] : probings) {
+    if (!probing.told) next = std::min(next, probing.next);
+  }
+  return next;
+}
+
+void Agent::Body::Take(Time at, const ForeignAnnouncement& input, Output& output) {
+  const std::string object = input.address.ToString();
+  const auto answered = [&](std::string_view what) {
+    refused[input.address] = {.until = at + kKeepAway, .reason = std::format("{} {} on {}", input.mac.ToString(), what, input.device)};
+    view_changed = true;
+  };
+  if (const auto probing = probings.find(input.address); probing != probings.end() && !claims.contains(input.address)) {
+    probings.erase(probing);
+    answered("already answers for it");
+    output.notes.push_back({.kind = "ip.conflict", .text = std::format("{} not taken: {}", object, refused[input.address].reason),
+                            .object = object, .warning = true});
+    return;
+  }
+  const auto hold = committed_holds.find(input.address);
+  if (hold == committed_holds.end() || hold->second.standing != plan::Hold::Standing::kHeld || !claims.contains(input.address)) return;
+  if (offerings.contains(input.address)) return;
+  const auto since = held_since.find(input.address);
+  const bool fresh = since != held_since.end() && at - since->second < kDefended;
+  const auto last = defended.find(input.address);
+  if (IsStrict(input.address) || fresh) {
+    // A majority says that it is ours, or the former holder has not let go yet. Two that are sure of themselves must not shout for ever.
+    if (last == defended.end() || at - last->second >= kDefendInterval) {
+      defended[input.address] = at;
+      announcer.Start(at, input.address);
+      output.notes.push_back({.kind = "ip.conflict", .text = std::format("{} is announced by {} on {}, too", object, input.mac.ToString(),
+                              input.device), .object = object, .warning = true});
+    }
+    return;
+  }
+  answered("announces it");
+  output.notes.push_back({.kind = "ip.conflict", .text = std::format("{} given up: {}", object, refused[input.address].reason),
+                          .object = object, .warning = true});
+}
+
+}  // namespace egressd::agent

@@ -1,0 +1,248 @@
+// Every hold is a lease that the kernel ends by itself: who may hold, for how long, and when it is prolonged.
+//
+//   immediate   lease = restart_grace, prolonged by this node alone
+//   strict      lease of votes.h, prolonged in rounds, with the consent of a majority
+//   no peers    no lease
+#include <algorithm>
+#include <format>
+
+#include "agent/body.h"
+#include "egressd/base/hash.h"
+
+namespace egressd::agent {
+namespace {
+
+// How long the kernel accepts a commit or a renewal after it was announced. Only strict leases promise anything about it; elsewhere a
+// commit of everything after a start must fit.
+constexpr Duration kAwake{5'000'000};
+constexpr int kRenewalsPerLease = 5;
+// A process that stood still for longer than its lease hears the others before it holds again.
+constexpr Duration kLongestRenewalInterval{3'000'000};
+
+}  // namespace
+
+const policy::Gateway* Agent::Body::GatewayOf(const IpAddress& address) const {
+  const auto bound = current().gateway_of.find(address);
+  if (!current().selection || bound == current().gateway_of.end()) return nullptr;
+  const auto found = current().selection->set().gateways.find(bound->second);
+  return found == current().selection->set().gateways.end() ? nullptr : &found->second;
+}
+
+bool Agent::Body::IsStrict(const IpAddress& address) const {
+  const policy::Gateway* gateway = GatewayOf(address);
+  return HasPeers() && gateway != nullptr && gateway->takeover == policy::Takeover::kStrict;
+}
+
+bool Agent::Body::HasPeers() const {
+  if (!channel) return false;
+  return !settings.config.cluster.join.empty() || std::ranges::any_of(membership.members(), [](const auto& entry) {
+    return entry.second.verdict != gossip::Verdict::kLeft;
+  });
+}
+
+std::optional<Duration> Agent::Body::LeaseOf(const IpAddress& address) const {
+  if (!HasPeers()) return std::nullopt;
+  if (IsStrict(address)) return lease_timing.lease;
+  const policy::Gateway* gateway = GatewayOf(address);
+  return gateway == nullptr ? policy::Gateway{}.restart_grace : gateway->restart_grace;
+}
+
+// Every node that has not left, and every join address where nobody is known.
+Agent::Body::Electorate Agent::Body::CurrentElectorate() const {
+  std::set<Endpoint> inhabited;
+  if (underlay) inhabited.insert(OwnEndpoint());
+  std::uint64_t digest = StableHash(settings.config.node.name);
+  std::set<std::string> names{settings.config.node.name};
+  for (const auto& [name, member] : membership.members()) {
+    inhabited.insert(member.record.gossip);
+    if (member.verdict != gossip::Verdict::kLeft) names.insert(name);
+  }
+  Electorate electorate{.size = names.size()};
+  for (const Endpoint& contact : settings.config.cluster.join) {
+    if (inhabited.contains(contact)) continue;
+    electorate.unknown.push_back(contact);
+    names.insert(contact.ToString());
+  }
+  electorate.size = names.size();
+  digest = 0;
+  for (const std::string& name : names) digest = StableHash(name, digest);
+  electorate.digest = digest;
+  return electorate;
+}
+
+// With `quorum: majority`, a node that does not see most of the others alive holds nothing.
+bool Agent::Body::HasQuorum() const {
+  if (settings.config.cluster.quorum == policy::Quorum::kNone) return true;
+  const auto alive = 1 + std::ranges::count_if(membership.members(), [](const auto& entry) { return entry.second.lives(); });
+  return static_cast<std::size_t>(alive) > CurrentElectorate().size / 2;
+}
+
+bool Agent::Body::MayHold(Time at, const IpAddress& address) const {
+  if (fenced_until > at) return false;
+  if (!IsStrict(address)) return true;
+  const auto found = consent.find(address);
+  return found != consent.end() && found->second > at;
+}
+
+// What this node holds or wants under strict, and what its kernel may still have.
+std::vector<gossip::Claim> Agent::Body::StrictWishes() const {
+  std::map<IpAddress, std::uint64_t> wishes = wanted;
+  for (const auto& [address, term] : claims) {
+    const auto offering = offerings.find(address);
+    const bool given = offering != offerings.end() && offering->second.stage == Offering::Stage::kSilent;
+    if (IsStrict(address) && !given) wishes[address] = term;
+  }
+  for (const auto& [address, hold] : committed_holds) {
+    if (hold.standing == plan::Hold::Standing::kHeld && !wishes.contains(address) && IsStrict(address)) wishes[address] = 0;
+  }
+  std::vector<gossip::Claim> result;
+  for (const auto& [address, term] : wishes) result.push_back({.address = address, .term = term});
+  return result;
+}
+
+void Agent::Body::AdvanceLeases(Time at, Output& output) {
+  // It stood still for longer than its leases: others may have taken over without a word that it could hear.
+  const bool holds_leases = std::ranges::any_of(committed_holds, [](const auto& entry) { return entry.second.lease.has_value(); });
+  if (holds_leases && lease_ends <= at) Fence(at, output);
+  if (fenced_until != kNever && fenced_until <= at) {
+    fenced_until = Time::min();
+    view_changed = true;
+  }
+  if (!unconfirmed.empty() && first_round_at != kNever && at >= first_round_at + 2 * lease_timing.round) {
+    unconfirmed.clear();
+    view_changed = true;
+  }
+  if (std::erase_if(consent, [&](const auto& entry) { return entry.second <= at; }) > 0) view_changed = true;
+}
+
+void Agent::Body::Fence(Time at, Output& output) {
+  if (fenced_until > at) return;
+  fenced_until = at + timing.probe_interval;
+  lease_ends = kNever;
+  consent.clear();
+  view_changed = true;
+  membership.AskEverybody();
+  output.notes.push_back({.kind = "lease.expired",
+                          .text = "this daemon stood still for longer than its leases: it holds nothing until it has heard the others",
+                          .object = settings.config.node.name, .warning = true});
+}
+
+// A round of consent, if one is due; the requests go out with this step.
+void Agent::Body::AdvanceRound(Time at, Output& output) {
+  const std::vector<gossip::Claim> wishes = StrictWishes();
+  if (wishes.empty() || at < first_round_at || leaving) {
+    next_round = wishes.empty() || leaving ? kNever : first_round_at;
+    return;
+  }
+  const bool new_wish = std::ranges::any_of(wishes, [&](const gossip::Claim& wish) { return !asked.contains(wish.address); });
+  if (next_round > at && next_round != kNever && !(new_wish && at - asker.begun() >= lease_timing.round / 4)) return;
+  const Electorate electorate = CurrentElectorate();
+  asked.clear();
+  for (const gossip::Claim& wish : wishes) asked.insert(wish.address);
+  const LeaseRequest request = asker.Begin(at, wishes, electorate.digest, electorate.size);
+  output.wake = lease_timing.awake;
+  round_used = false;
+  next_round = at + lease_timing.round;
+  for (const auto& [name, member] : membership.members()) {
+    if (member.verdict != gossip::Verdict::kLeft) SendLetter(member.record.gossip, request);
+  }
+  const std::string& self = settings.config.node.name;
+  asker.Receive(self, voter.Answer(at, self, request, electorate.digest));
+  TakeConsent(at, output);
+}
+
+void Agent::Body::TakeConsent(Time at, Output& output) {
+  const std::vector<IpAddress> granted = asker.Granted(at);
+  bool taken = false;
+  for (const IpAddress& address : granted) {
+    const Time until = asker.begun() + lease_timing.lease;
+    auto [entry, fresh] = consent.try_emplace(address, until);
+    entry->second = until;
+    unconfirmed.erase(address);
+    if (fresh) view_changed = true;
+    taken = taken || fresh;
+  }
+  // One batch to a round: renewing is left to the next one when there is something to take.
+  if (!taken && asker.Complete() && !round_used && !commit_waits) RenewLeases(output);
+  if (asker.Complete() && std::exchange(commit_waits, false)) commit_needed = true;
+}
+
+void Agent::Body::RenewLeases(Output& output) {
+  for (const auto& [address, hold] : committed_holds) {
+    if (!hold.lease || !inputs.holds.contains(address)) continue;
+    if (hold.standing == plan::Hold::Standing::kLeaving && !claims.contains(address)) continue;  // it ends by itself
+    if (IsStrict(address) && !std::ranges::contains(asker.Granted(now), address)) continue;
+    output.renew.insert(address);
+  }
+  if (output.renew.empty()) return;
+  round_used = true;
+}
+
+// Renewals of a node without strict gateways; with them, rounds do it.
+void Agent::Body::AdvanceRenewal(Time at, Output& output) {
+  if (next_renewal > at) return;
+  next_renewal = kNever;
+  const bool strict = std::ranges::any_of(committed_holds, [&](const auto& entry) { return IsStrict(entry.first); });
+  RenewLeases(output);
+  if (output.renew.empty()) return;
+  if (!strict || !output.wake) output.wake = output.wake.value_or(strict ? lease_timing.awake : kAwake);
+}
+
+std::optional<Duration> Agent::Body::ShortestLease() const {
+  std::optional<Duration> shortest;
+  for (const auto& [address, hold] : committed_holds) {
+    if (hold.lease && !IsStrict(address)) shortest = std::min(shortest.value_or(*hold.lease), *hold.lease);
+  }
+  return shortest;
+}
+
+// The kernel has new leases; those that it had before go on as they were.
+void Agent::Body::LeasesPlaced(Time at) {
+  const std::optional<Duration> shortest = ShortestLease();
+  if (!shortest) {
+    lease_ends = next_renewal = kNever;
+  } else if (lease_ends == kNever) {
+    lease_ends = at + *shortest;
+    next_renewal = at;  // what an earlier start has left in the kernel is prolonged now
+  } else {
+    lease_ends = std::min(lease_ends, at + *shortest);
+  }
+}
+
+void Agent::Body::Take(Time at, const Renewed& input, Output&) {
+  if (input.expired) {
+    // Gone, for whatever reason: made anew as far as this node may still hold it.
+    commit_needed = true;
+    return;
+  }
+  if (const std::optional<Duration> shortest = ShortestLease()) {
+    lease_ends = at + *shortest;
+    next_renewal = at + std::min(*shortest / kRenewalsPerLease, kLongestRenewalInterval);
+  }
+}
+
+// A commit may add leases. Strict ones only within a round, which has opened the kernel.
+void Agent::Body::WakeForCommit(Output& output) const {
+  const auto leased = [](const auto& entry) { return entry.second.lease.has_value(); };
+  const auto strict = [&](const auto& entry) { return IsStrict(entry.first); };
+  if (std::ranges::any_of(inputs.holds, leased) && std::ranges::none_of(inputs.holds, strict)) output.wake = kAwake;
+}
+
+Time Agent::Body::LeaseTimer() const {
+  Time next = std::min({next_round, next_renewal, lease_ends});
+  if (fenced_until > now) next = std::min(next, fenced_until);
+  for (const auto& [address, until] : consent) next = std::min(next, until);
+  return next;
+}
+
+void Agent::Body::Receive(Time at, const Endpoint& from, const std::string& sender, const LeaseRequest& request) {
+  if (!synced) return;
+  SendLetter(from, voter.Answer(at, sender, request, CurrentElectorate().digest));
+}
+
+void Agent::Body::Receive(Time at, const std::string& sender, const LeaseGrant& grant, Output& output) {
+  asker.Receive(sender, grant);
+  TakeConsent(at, output);
+}
+
+}  // namespace egressd::agent

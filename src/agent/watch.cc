@@ -1,0 +1,139 @@
+#include "agent/watch.h"
+
+#include <algorithm>
+#include <format>
+
+namespace egressd::agent {
+namespace {
+
+// Twice as many echo requests as BFD packets, and four of them unanswered: together no later than the session's own detection time, which
+// begins with the last packet before the death and ends at least two intervals after it.
+constexpr int kEchoesPerInterval = 2, kEchoesMissed = 4;
+
+Duration EchoInterval(const WatchedPeer& peer) { return std::max(peer.timers.min_tx, peer.timers.min_rx) / kEchoesPerInterval; }
+
+}  // namespace
+
+Duration Watch::Patience(const Peer& peer) const { return EchoInterval(peer.config) * kEchoesMissed; }
+
+void Watch::Set(Time now, const std::map<std::string, WatchedPeer>& peers) {
+  std::map<IpAddress, bfd::Timers> sessions;
+  for (const auto& [name, config] : peers) sessions.emplace(config.underlay, config.timers);
+  sessions_.Set(now, sessions);
+  std::erase_if(peers_, [&](const auto& entry) {
+    const auto found = peers.find(entry.first);
+    return found == peers.end() || found->second.underlay != entry.second.config.underlay;
+  });
+  by_tunnel_.clear();
+  for (const auto& [name, config] : peers) {
+    auto [peer, fresh] = peers_.try_emplace(name);
+    if (fresh) peer->second.next_echo = now;
+    peer->second.config = config;
+    by_tunnel_.emplace(config.tunnel, name);
+  }
+}
+
+void Watch::Receive(Time now, const BfdPacket& packet) { sessions_.Receive(now, packet.from, packet.time_to_live, packet.bytes); }
+
+void Watch::Receive(Time now, const EchoReply& reply) {
+  const auto name = by_tunnel_.find(reply.from);
+  if (name == by_tunnel_.end()) return;
+  Peer& peer = peers_.at(name->second);
+  // A reply that is older than the patience says nothing about now.
+  const auto age = static_cast<std::uint16_t>(peer.sequence - reply.sequence);
+  if (age <= kEchoesMissed) peer.answered = now;
+}
+
+void Watch::Advance(Time now) {
+  Duration shortest{1'000'000};
+  for (const auto& [name, peer] : peers_) shortest = std::min(shortest, EchoInterval(peer.config));
+  if (expected_ != kNever && now - expected_ > shortest) {
+    for (auto& [name, peer] : peers_) peer.answered = now;
+  }
+  sessions_.Advance(now);
+  for (const bfd::Sessions::Change& change : sessions_.TakeChanges()) {
+    const auto found = std::ranges::find(peers_, change.peer, [](const auto& entry) { return entry.second.config.underlay; });
+    if (found == peers_.end()) continue;
+    Peer& peer = found->second;
+    if (change.to == bfd::State::kUp) {
+      Say(found->first, peer, Liveness::kUp);
+    } else if (change.from == bfd::State::kUp) {
+      // On purpose (it stops), or not.
+      Say(found->first, peer, change.remote == bfd::State::kAdminDown ? Liveness::kUnknown : Liveness::kDaemonSilent);
+    }
+  }
+  for (auto& [name, peer] : peers_) {
+    if (peer.next_echo <= now) {
+      echoes_.push_back({.from = {}, .to = peer.config.tunnel, .sequence = ++peer.sequence});
+      peer.next_echo = now + EchoInterval(peer.config);
+    }
+    Judge(now, name, peer);
+  }
+  expected_ = NextTimer();
+}
+
+void Watch::Judge(Time now, const std::string& name, Peer& peer) {
+  if (peer.liveness != Liveness::kDaemonSilent) return;
+  if (!peer.answered || now - *peer.answered >= Patience(peer)) Say(name, peer, Liveness::kSilent);
+}
+
+void Watch::Say(const std::string& name, Peer& peer, Liveness liveness) {
+  if (peer.liveness == liveness) return;
+  peer.liveness = liveness;
+  changes_.push_back({.peer = name, .liveness = liveness});
+}
+
+Time Watch::NextTimer() const {
+  Time next = sessions_.NextTimer();
+  for (const auto& [name, peer] : peers_) {
+    next = std::min(next, peer.next_echo);
+    if (peer.liveness == Liveness::kDaemonSilent && peer.answered) next = std::min(next, *peer.answered + Patience(peer));
+  }
+  return next;
+}
+
+void Watch::Stop(Time now) {
+  sessions_.Set(now, {});
+  peers_.clear();
+  by_tunnel_.clear();
+}
+
+std::vector<OutgoingBfd> Watch::TakeBfd() {
+  std::vector<OutgoingBfd> out;
+  for (bfd::Sessions::Outgoing& packet : sessions_.TakeOutgoing()) {
+    out.push_back({.from = {}, .to = packet.to, .from_port = packet.source_port, .bytes = {packet.bytes.begin(), packet.bytes.end()}});
+  }
+  return out;
+}
+
+Liveness Watch::liveness(const std::string& peer) const {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? Liveness::kUnknown : found->second.liveness;
+}
+
+std::optional<Time> Watch::heard(const std::string& peer) const {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return std::nullopt;
+  const bfd::Session* session = sessions_.Find(found->second.config.underlay);
+  return session == nullptr ? std::nullopt : session->last_received();
+}
+
+bool Watch::PathAnswers(const std::string& peer, Time now) const {
+  const auto found = peers_.find(peer);
+  return found != peers_.end() && found->second.answered && now - *found->second.answered < Patience(found->second);
+}
+
+std::string Watch::Describe(const std::string& peer) const {
+  const auto found = peers_.find(peer);
+  const bfd::Session* session = found == peers_.end() ? nullptr : sessions_.Find(found->second.config.underlay);
+  return session == nullptr ? "" : std::string(bfd::ToString(session->state()));
+}
+
+std::optional<Duration> Watch::DetectionTime(const std::string& peer) const {
+  const auto found = peers_.find(peer);
+  const bfd::Session* session = found == peers_.end() ? nullptr : sessions_.Find(found->second.config.underlay);
+  if (session == nullptr || session->state() != bfd::State::kUp) return std::nullopt;
+  return session->detection_time();
+}
+
+}  // namespace egressd::agent
