@@ -17,13 +17,6 @@ gossip::Timing TimingOf(policy::Profile profile) {
   return {};
 }
 
-std::set<Endpoint> ContactsOf(const Settings& settings, const Stored& stored) {
-  if (settings.keys.empty()) return {};
-  std::set<Endpoint> contacts = stored.peers;
-  contacts.insert(settings.config.cluster.join.begin(), settings.config.cluster.join.end());
-  return contacts;
-}
-
 Settings WithIncarnationAbove(Settings settings, std::uint64_t used) {
   if (settings.incarnation <= used && used != UINT64_MAX) settings.incarnation = used + 1;
   return settings;
@@ -35,15 +28,13 @@ Agent::Body::Body(Settings the_settings, PolicyParser the_parser, Stored stored,
     : settings(WithIncarnationAbove(std::move(the_settings), stored.incarnation)),
       parse(std::move(the_parser)),
       timing(TimingOf(settings.config.cluster.profile)),
-      membership(settings.config.node.name, settings.incarnation, timing, settings.seed, ContactsOf(settings, stored)),
+      membership(settings.config.node.name, settings.incarnation, timing, settings.seed, ContactsOf(settings, stored.peers)),
       replication(timing),
       sealed_incarnation(settings.incarnation),
       tunnel_number(stored.tunnel_number),
       now(start),
       slots(settings.slots) {
-  if (!settings.keys.empty()) {
-    channel.emplace(settings.keys, settings.config.cluster.name, settings.config.node.name, settings.incarnation, settings.seed);
-  }
+  if (!settings.keys.empty()) OpenChannel(stored);
   inputs.config = &settings.config;
   inputs.host = &host;
   if (auto compiled = CompileStored(stored.generation)) {
@@ -113,6 +104,7 @@ void Agent::Body::Take(Time at, const Leave&, Output& output) {
 // Everything that follows from the inputs so far, in the order in which one thing needs the other.
 void Agent::Body::Settle(Time at, Output& output) {
   ReadEvents(output);
+  if (keys) Settle(at, *keys, output);
   if (!pending) {
     if (const auto arrived = replication.TakeArrived()) Adopt(*arrived, output);
   }
@@ -181,6 +173,7 @@ Time Agent::Body::NextTimer(Time at) const {
   Time next = std::min({replication.NextTimer(), announcer.NextTimer(), retry_at, membership.NextTimer(at)});
   for (const auto& [address, refusal] : refused) next = std::min(next, refusal.until);
   if (!synced) next = std::min(next, membership.sync().NextTimer(at));
+  if (keys) next = std::min(next, keys->NextTimer());
   if (synced && may_take_at > at) next = std::min(next, may_take_at);
   return next == kNever ? kNever : std::max(next, at + Duration{1000});
 }

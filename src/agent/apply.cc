@@ -229,7 +229,8 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
   if (pending && pending->revision != 0) FinishApply(output);
   if (recheck) output.recheck_connections = true;
   recheck = false;
-  std::set<IpAddress> held(inputs.local_egress_ips.begin(), inputs.local_egress_ips.end());
+  std::set<IpAddress> held;
+  for (const auto& [address, hold] : inputs.holds) held.insert(address);
   for (const IpAddress& address : held) {
     if (!committed_addresses.contains(address)) announcer.Start(at, address);
   }

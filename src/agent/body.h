@@ -3,6 +3,7 @@
 //   cluster.cc  gossip in and out, synchronisation, this node's own record
 //   apply.cc    policy sets: applied here, arrived from others, confirmed or refused by the kernel
 //   desired.cc  from view and policy to plan::Inputs and State
+//   keys.cc     the key ring
 //   status.cc, health.cc, stay.cc   questions
 #pragma once
 
@@ -18,6 +19,7 @@
 #include "agent/announcer.h"
 #include "agent/generation.h"
 #include "agent/holding.h"
+#include "agent/key_agreement.h"
 #include "agent/slots.h"
 #include "agent/stored.h"
 #include "egressd/agent/agent.h"
@@ -51,6 +53,9 @@ struct Refused {
   std::string reason;                                    // the kernel's words
 };
 
+// Where other nodes should be: join addresses and former peers; nowhere in a cluster of one.
+std::set<Endpoint> ContactsOf(const Settings& settings, const std::set<Endpoint>& former_peers);
+
 struct Agent::Body {
   Body(Settings the_settings, PolicyParser the_parser, Stored stored, Time now);
 
@@ -59,6 +64,8 @@ struct Agent::Body {
   void Take(Time now, const WorkloadsChanged& input, Output& output);
   void Take(Time now, const Leave& input, Output& output);
   void Take(Time now, const Tick& input, Output& output);
+  template <typename Other>
+  void Take(Time, const Other&, Output&) {}
   void Settle(Time now, Output& output);
   void Announce(Time now, Output& output);
   void Store(Output& output);
@@ -77,6 +84,13 @@ struct Agent::Body {
   // Everybody, in order of name. `own` is this node as it is now and must outlive the result.
   std::vector<NodeView> View(const gossip::Record& own) const;
   bool replicates() const { return settings.config.replicate_policy && channel.has_value(); }
+
+  // ---- keys.cc
+  void Take(Time now, const KeyOrder& input, Output& output);
+  void OpenChannel(const Stored& stored);
+  void Settle(Time now, KeyAgreement& agreement, Output& output);
+  // A datagram that was opened. True: it was a letter about keys, and is done with.
+  bool TakeKeyLetter(Time now, const Endpoint& from, const gossip::Received& received);
 
   // ---- apply.cc
   struct Prepared {
@@ -117,7 +131,8 @@ struct Agent::Body {
   Settings settings;
   PolicyParser parse;
   gossip::Timing timing;
-  std::optional<gossip::Channel> channel;                // unset: a cluster of one
+  std::optional<KeyAgreement> keys;                      // unset: a cluster of one
+  std::optional<gossip::Channel> channel;                // the same
   gossip::Membership membership;
   gossip::Replication replication;
   std::uint64_t sealed_incarnation = 0;

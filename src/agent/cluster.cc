@@ -36,6 +36,7 @@ void Agent::Body::Take(Time at, const Datagram& input, Output&) {
   if (!channel || !membership.sync().begun()) return;
   const auto received = channel->Open(input.bytes);
   if (!received) return Count(rejected, received.error());
+  if (TakeKeyLetter(at, input.from, *received)) return;
   if (received->sender == settings.config.node.name) {
     // Our own words come back to us when we are among the join addresses; a stranger's do not come from our address.
     if (received->incarnation != membership.incarnation() && input.from.address != underlay) membership.DuplicateSeen(at);
@@ -52,7 +53,10 @@ void Agent::Body::Take(Time at, const Datagram& input, Output&) {
 }
 
 void Agent::Body::ReadEvents(Output& output) {
-  for (const gossip::MemberEvent& event : membership.TakeEvents()) output.notes.push_back(NoteOf(event));
+  for (const gossip::MemberEvent& event : membership.TakeEvents()) {
+    output.notes.push_back(NoteOf(event));
+    if (keys && event.verdict == gossip::Verdict::kAlive) keys->MetAgain(now, event.name);
+  }
   if (membership.TakeChanged()) view_changed = true;
 }
 
@@ -60,6 +64,9 @@ void Agent::Body::TryToSync(Time at, Output& output) {
   if (synced || leaving || !host_known || !underlay || !membership.synced(at)) return;
   if (replicates()) replication.Consider(at, membership.members());
   if (replication.fetching() && at < membership.sync().Limit()) return;  // the cluster has a newer policy: it is coming
+  // Whoever hears of this node must be able to talk with it.
+  if (keys && !keys->caught_up() && !membership.members().empty() && at < membership.sync().Limit()) return;
+  if (keys) keys->CaughtUp();
   synced = true;
   view_changed = commit_needed = true;
   const auto& former = membership.former();
@@ -80,13 +87,14 @@ void Agent::Body::TryToSync(Time at, Output& output) {
 void Agent::Body::Flush(Output& output) {
   std::vector<gossip::Outgoing> outgoing = membership.TakeOutgoing();
   std::ranges::move(replication.TakeOutgoing(), std::back_inserter(outgoing));
+  if (keys) std::ranges::move(keys->TakeOutgoing(), std::back_inserter(outgoing));
   if (!channel) return;
   if (membership.incarnation() != sealed_incarnation) {
     sealed_incarnation = membership.incarnation();
     channel->Renew(sealed_incarnation);
   }
   for (const gossip::Outgoing& message : outgoing) {
-    for (gossip::Bytes& bytes : channel->Close(message.message)) output.send.push_back({.to = message.to, .bytes = std::move(bytes)});
+    for (gossip::Bytes& bytes : channel->Close(message.message, keys->SealFor(message.to))) output.send.push_back({.to = message.to, .bytes = std::move(bytes)});
   }
 }
 

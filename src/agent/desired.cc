@@ -166,7 +166,7 @@ void Agent::Body::UpdateInputs() {
     if (!binding.egress_ip && carrier.kind == plan::Carrier::Kind::kPeer) node_carriers[binding.policy] = carrier.peer;
   }
   for (const auto& [address, term] : claims) {
-    if (compiled.gateway_of.contains(address)) next.local_egress_ips.push_back(address);
+    if (compiled.gateway_of.contains(address)) next.holds[address] = {};
   }
   if (next == inputs) return;
   const auto is_peer = [](const plan::Carrier& carrier) { return carrier.kind == plan::Carrier::Kind::kPeer; };

@@ -46,7 +46,8 @@ void AddRejected(const RejectedDatagrams& rejected, std::vector<Health>& health)
                       .hint = std::string(hint)});
   };
   add(rejected.wrong_cluster, "another cluster's name", "cluster.name must be the same on every node");
-  add(rejected.wrong_key, "sealed with an unknown key", "the key files of the nodes differ");
+  add(rejected.wrong_key, "sealed with an unknown key",
+      "the key files of the nodes differ, or a node is back with a key that was removed: copy it the key file (egressctl keys export)");
   add(rejected.forged, "not authentic", "somebody sends forged or damaged datagrams to the gossip port");
   add(rejected.replayed, "seen before", "somebody repeats datagrams, or the network duplicates them");
   add(rejected.malformed, "not understood", "something else sends to the gossip port, or a node runs a later version");

@@ -24,6 +24,7 @@ std::string_view ToString(NodeState state) {
     case NodeState::kAlive: return "alive";
     case NodeState::kSuspect: return "suspect";
     case NodeState::kDead: return "dead";
+    case NodeState::kDrained: return "drained";
     case NodeState::kLeft: break;
   }
   return "left";
@@ -137,6 +138,10 @@ Status Agent::status() const {
   status.egress_ips = body.EgressIpStatuses();
   status.policies = body.PolicyStatuses();
   status.rejected = body.rejected;
+  if (body.keys) {
+    status.keys = FingerprintsOf(body.keys->ring().keys);
+    status.key_ring = body.keys->ring().number;
+  }
   status.health = body.HealthFindings(status);
   return status;
 }

@@ -85,8 +85,8 @@ namespace {
 template <std::size_t kIndex>
 int Dispatch(sd_varlink* link, sd_json_variant* parameters, sd_varlink_method_flags_t flags, void* userdata);
 
-constexpr const char* kMethods[] = {"GetStatus", "Validate", "Diff",   "Apply",     "Reload",
-                                    "List",      "Explain",  "Events", "GetPolicy", "Version"};
+constexpr const char* kMethods[] = {"GetStatus", "Validate", "Diff",      "Apply", "Reload", "List",
+                                    "Explain",   "Events",   "GetPolicy", "Keys",  "Version"};
 
 void Begin(void* userdata, sd_varlink* link, sd_json_variant* parameters, sd_varlink_method_flags_t flags, const char* method);
 

@@ -33,7 +33,11 @@ std::span<const Verb> Verbs() {
        {{"-i,--interface", "DEV", "the device through which the traffic enters this node"}},
        Explain},
       {"events", "what happened", {}, {{"-f,--follow", nullptr, "go on as things happen"}}, Events},
-      {"keys", "the gossip key: keys generate", {{"action", "generate"}}, {}, Keys},
+      {"keys",
+       "the gossip keys of the whole cluster",
+       {{"action", "generate, list, install, use, remove, rotate, export"}, {"object", "install: key file or -; use, remove: fingerprint", false}},
+       {{"--force", nullptr, "use, remove, rotate: go on without dead nodes"}},
+       Keys},
       {"reload", "have the daemon read its files again", {}, {}, Reload},
       {"version", "versions of this program and of the daemon", {}, {}, Version},
   };

@@ -246,6 +246,35 @@ Json ExplainAnswer(const Core& core, const policy::Flow& flow) {
                       {"destination", flow.destination.ToString()}};
 }
 
+Json KeysAnswer(const agent::KeyResult& result, const KeyFile& file) {
+  // Every key that anybody has, those of this node first.
+  std::vector<gossip::Fingerprint> known = result.ring;
+  std::map<gossip::Fingerprint, std::size_t> installed;
+  Json::Array nodes, keys, unmet;
+  for (const agent::KeyNode& node : result.nodes) {
+    Json::Array ring;
+    for (const gossip::Fingerprint key : node.ring) {
+      ring.emplace_back(gossip::ToString(key));
+      ++installed[key];
+      if (std::ranges::find(known, key) == known.end()) known.push_back(key);
+    }
+    nodes.push_back(Json::Object{{"name", node.name},
+                                 {"state", agent::ToString(node.state)},
+                                 {"self", node.self},
+                                 {"answered", node.answered},
+                                 {"follows", node.follows},
+                                 {"keys", ring}});
+  }
+  for (const gossip::Fingerprint key : known) {
+    const bool primary = !result.ring.empty() && key == result.ring.front();
+    keys.push_back(Json::Object{{"fingerprint", gossip::ToString(key)}, {"primary", primary}, {"nodes", installed[key]}});
+  }
+  for (const Endpoint& endpoint : result.unmet) unmet.emplace_back(endpoint.ToString());
+  return Json::Object{{"schema", "egressd.keys/v1"}, {"ring", result.ring_number},
+                      {"source", result.ring_number == 0 ? "file" : "cluster"},
+                      {"file", file.path}, {"in_file", file.has_first}, {"keys", keys}, {"nodes", nodes}, {"unmet", unmet}};
+}
+
 Json ToJson(const policy::Finding& finding) {
   return Json::Object{{"file", finding.file},
                       {"line", finding.line},

@@ -22,6 +22,13 @@ std::optional<control::Json> ListAnswer(const Core& core, const std::string& kin
                                         const std::optional<ConnectionCounts>& connections);
 control::Json ExplainAnswer(const Core& core, const policy::Flow& flow);
 
+// The key file of this node, as it is now.
+struct KeyFile {
+  std::string path;
+  bool has_first = false;  // holds the key that seals
+};
+control::Json KeysAnswer(const agent::KeyResult& result, const KeyFile& file);
+
 control::Json ToJson(const policy::Finding& finding);
 control::Json ToJson(const policy::Change& change);
 template <typename T>

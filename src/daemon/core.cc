@@ -29,11 +29,11 @@ constexpr int kDatagramsAtOnce = 256;
 
 }  // namespace
 
-Core::Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal)
+Core::Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, Files files, Journal& journal)
     : agent_(std::move(agent)),
       kernel_(std::move(kernel)),
       socket_(std::move(socket)),
-      state_file_(std::move(state_file)),
+      files_(std::move(files)),
       journal_(&journal) {}
 
 void Core::Feed(const agent::Input& input) { Carry(agent_.Step(EventLoop::Now(), input)); }
@@ -44,14 +44,15 @@ void Core::Apply(std::string text, std::string actor, bool only_if_new, Done don
   Feed(agent::ApplyPolicy{.request = request, .text = std::move(text), .actor = std::move(actor), .only_if_new = only_if_new});
 }
 
+void Core::Order(agent::KeyOrder order, KeysDone done) {
+  order.request = next_request_++;
+  key_requests_.emplace(order.request, std::move(done));
+  Feed(order);
+}
+
 void Core::Carry(agent::Output output) {
   agent_wakes_ = output.wake_at;
-  if (output.store) {
-    // Unwritten, the generation is fetched from the others again after a restart, or lost with a cluster of one: worth a complaint, not a
-    // halt.
-    if (auto written = control::WriteFile(state_file_, *output.store, 0600); !written)
-      Complain("generation not stored: " + written.error().message);
-  }
+  Store(output);
   if (socket_) {
     for (const agent::OutgoingDatagram& datagram : output.send) {
       if (auto sent = socket_->Send(datagram.to, datagram.bytes); !sent) Debug(sent.error().message);
@@ -71,6 +72,28 @@ void Core::Carry(agent::Output output) {
     const Done done = std::move(found->second);
     requests_.erase(found);
     done(result);
+  }
+  for (const agent::KeyResult& result : output.key_results) {
+    const auto found = key_requests_.find(result.request);
+    if (found == key_requests_.end()) continue;
+    const KeysDone done = std::move(found->second);
+    key_requests_.erase(found);
+    done(result);
+  }
+}
+
+void Core::Store(const agent::Output& output) {
+  if (output.store) {
+    // Unwritten, the generation is fetched from the others again after a restart, or lost with a cluster of one: worth a complaint, not a
+    // halt.
+    if (auto written = control::WriteFile(files_.generation, *output.store, 0600); !written)
+      Complain("generation not stored: " + written.error().message);
+  }
+  if (!output.store_keys) return;
+  keys_not_stored_.reset();
+  if (auto written = control::WriteFile(files_.keys, *output.store_keys, 0600); !written) {
+    Complain("key ring not stored: " + written.error().message);
+    keys_not_stored_ = std::move(written.error());
   }
 }
 

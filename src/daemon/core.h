@@ -29,12 +29,19 @@ struct Datapath {
 class Core {
  public:
   using Done = std::function<void(const agent::ApplyResult&)>;
+  using KeysDone = std::function<void(const agent::KeyResult&)>;
+  struct Files {
+    std::string generation;            // what the agent wants stored
+    std::string keys;                  // the key ring
+  };
 
-  Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, std::string state_file, Journal& journal);
+  Core(agent::Agent agent, kernel::Kernel kernel, std::optional<net::UdpSocket> socket, Files files, Journal& journal);
 
   void Feed(const agent::Input& input);
   // Asks the agent to apply; `done` is called when it has, or has refused.
   void Apply(std::string text, std::string actor, bool only_if_new, Done done);
+  // Hands on an order about the key ring; `done` is called with what came of it.
+  void Order(agent::KeyOrder order, KeysDone done);
   // Reads the host and tells the agent when it changed.
   void LookAtHost();
   // The kernel's notifications, the socket, the timer.
@@ -49,11 +56,14 @@ class Core {
   kernel::Kernel& kernel() { return kernel_; }
   const state::Host& host() const { return host_; }
   Datapath datapath() const;
+  // Why the key ring is not on disk, if it should be.
+  const std::optional<Error>& keys_not_stored() const { return keys_not_stored_; }
   bool has_committed() const { return has_committed_; }
   int socket_fd() const { return socket_ ? socket_->fd() : -1; }
 
  private:
   void Carry(agent::Output output);
+  void Store(const agent::Output& output);
   void Commit(std::uint64_t revision);
   void Repair();
   void RecheckConnections();
@@ -61,7 +71,7 @@ class Core {
   agent::Agent agent_;
   kernel::Kernel kernel_;
   std::optional<net::UdpSocket> socket_;
-  std::string state_file_;
+  Files files_;
   Journal* journal_;
   state::Host host_;
   Time agent_wakes_ = kNever;
@@ -74,6 +84,8 @@ class Core {
   std::optional<Error> trouble_;
   std::uint64_t next_request_ = 1;
   std::map<std::uint64_t, Done> requests_;
+  std::map<std::uint64_t, KeysDone> key_requests_;
+  std::optional<Error> keys_not_stored_;
 };
 
 }  // namespace egressd::daemon

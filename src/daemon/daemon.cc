@@ -1,11 +1,11 @@
 #include "daemon/daemon.h"
 
-#include <csignal>
+#include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <format>
 #include <random>
 
-#include "daemon/answers.h"
 #include "daemon/log.h"
 #include "egressd/base/exit_codes.h"
 #include "egressd/control/files.h"
@@ -108,17 +108,19 @@ Result<void> Daemon::OpenEdges() {
     if (!bound) return std::unexpected(std::move(bound.error()).In("gossip"));
     socket = std::move(*bound);
   }
-  const std::string state_file = setup_.options.state_directory + "/generation";
-  auto stored = control::ReadFile(state_file);
+  const Core::Files files{.generation = setup_.options.state_directory + "/generation", .keys = setup_.options.state_directory + "/keys"};
+  auto stored = control::ReadFile(files.generation);
   if (!stored && stored.error().kind != ErrorKind::kNotFound) return std::unexpected(std::move(stored.error()));
+  auto stored_keys = control::ReadFile(files.keys);
+  if (!stored_keys && stored_keys.error().kind != ErrorKind::kNotFound) return std::unexpected(std::move(stored_keys.error()));
   agent::Settings settings{.config = config,
                            .keys = setup_.keys,
                            .incarnation = WallMilliseconds(),
                            .seed = Seed(),
                            .stored = stored ? std::move(*stored) : "",
+                           .stored_keys = stored_keys ? std::move(*stored_keys) : "",
                            .slots = SlotsIn(*observed, config.datapath)};
-  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(socket), state_file,
-                journal_);
+  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(socket), files, journal_);
 
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
@@ -135,7 +137,8 @@ Result<void> Daemon::OpenControl() {
   service_.emplace(*core_, journal_,
                    Service::Edges{.health = [this] { return health(); },
                                   .reload = [this](std::shared_ptr<control::Call> call) { Reload(call); },
-                                  .applied = [this] { policy_file_trouble_.reset(); }});
+                                  .applied = [this] { policy_file_trouble_.reset(); },
+                                  .key_file = [this] { return LookAtKeyFile(); }});
   auto server = control::Server::Open({.path = setup_.options.run_directory + "/control.sock", .group = group},
                                       [this](std::shared_ptr<control::Call> call) { service_->Serve(std::move(call)); });
   if (!server) return std::unexpected(std::move(server.error()));
@@ -244,7 +247,9 @@ void Daemon::Reload(const std::shared_ptr<control::Call>& call) {
     NotifySystemd("READY=1\nSTATUS=the node file is invalid: running with the former one");
     return;
   }
-  if (fresh->config != setup_.config || fresh->keys != setup_.keys) {
+  // A key file that says what the cluster agreed on meanwhile is no change.
+  const bool other_keys = fresh->keys != setup_.keys && fresh->keys != core_->agent().keys();
+  if (fresh->config != setup_.config || other_keys) {
     notes.emplace_back("the node file or the key changed: restart egressd for it to take effect");
     node_file_trouble_ = {.code = "W155", .object = setup_.options.config, .text = notes.back(), .hint = "systemctl restart egressd"};
     Warn(notes.back());
@@ -266,7 +271,30 @@ std::vector<agent::Health> Daemon::health() const {
   auto out = workloads_->health();
   if (policy_file_trouble_) out.push_back(*policy_file_trouble_);
   if (node_file_trouble_) out.push_back(*node_file_trouble_);
+  if (const auto& error = core_->keys_not_stored()) {
+    out.push_back({.code = "E156", .error = true, .object = "keys", .text = "the key ring is not stored: " + error->message,
+                   .hint = "egressctl keys export > " + setup_.config.cluster.key_file + " before the next restart"});
+  }
+  if (auto outdated = OutdatedKeyFile()) out.push_back(std::move(*outdated));
   return out;
+}
+
+KeyFile Daemon::LookAtKeyFile() const {
+  const std::vector<gossip::Key> ring = core_->agent().keys();
+  const auto file = ReadKeys(setup_.config);
+  return {.path = KeyPath(setup_.config), .has_first = file && !ring.empty() && std::ranges::contains(*file, ring.front())};
+}
+
+// The stored ring is all that this node has of a key that is not in its file: who loses the state directory is cut off.
+std::optional<agent::Health> Daemon::OutdatedKeyFile() const {
+  const KeyFile file = LookAtKeyFile();
+  if (file.has_first || core_->agent().keys().empty()) return std::nullopt;
+  const bool credential = file.path != setup_.config.cluster.key_file;
+  return agent::Health{.code = "W157",
+                       .object = file.path,
+                       .text = "the key that seals is not in the key file: without the state directory this node would be cut off",
+                       .hint = "egressctl keys export > " + setup_.config.cluster.key_file +
+                               (credential ? ", or where the credential comes from; this goes away with the next start" : "")};
 }
 
 }  // namespace egressd::daemon

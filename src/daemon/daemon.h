@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/answers.h"
 #include "daemon/core.h"
 #include "daemon/event_loop.h"
 #include "daemon/journal.h"
@@ -32,6 +33,8 @@ class Daemon {
   // Reads policy_file and applies it if its content is new; `done` gets what came of it, nothing = no such file.
   void ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done);
   std::vector<agent::Health> health() const;
+  KeyFile LookAtKeyFile() const;
+  std::optional<agent::Health> OutdatedKeyFile() const;
 
   Setup setup_;
   EventLoop loop_;

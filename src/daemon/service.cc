@@ -4,7 +4,6 @@
 #include <format>
 #include <set>
 
-#include "daemon/answers.h"
 #include "daemon/log.h"
 #include "daemon/setup.h"
 #include "egressd/control/files.h"
@@ -61,12 +60,36 @@ Result<IpAddress> SourceOf(const agent::Agent& agent, const std::string& text, F
   return Fail(ErrorKind::kNotFound, text + " is neither an address nor a known workload");
 }
 
+Result<agent::KeyOrder> KeyOrderOf(const Json& parameters) {
+  using Action = agent::KeyOrder::Action;
+  static constexpr std::pair<std::string_view, Action> kActions[] = {
+      {"list", Action::kList}, {"install", Action::kInstall}, {"use", Action::kUse}, {"remove", Action::kRemove}};
+  const auto* action = std::ranges::find(kActions, parameters["action"].text(), &std::pair<std::string_view, Action>::first);
+  if (action == std::end(kActions)) return Fail(ErrorKind::kInvalid, "action: list, install, use, remove or export");
+  agent::KeyOrder order{.action = action->second, .force = parameters["force"].boolean()};
+  std::string file;
+  for (const Json& key : parameters["keys"].items()) file += key.text() + '\n';
+  if (order.action == Action::kInstall) {
+    auto keys = gossip::ParseKeys(file);
+    if (!keys) return std::unexpected(std::move(keys.error()).In("keys"));
+    order.keys = std::move(*keys);
+  }
+  for (const Json& name : parameters["fingerprints"].items()) {
+    const auto fingerprint = gossip::ParseFingerprint(name.text());
+    if (!fingerprint) {
+      return Fail(ErrorKind::kInvalid, std::format("'{}' is not the fingerprint of a key (8 hexadecimal digits)", name.text()));
+    }
+    order.named.push_back(*fingerprint);
+  }
+  return order;
+}
+
 }  // namespace
 
 const Service::Entry Service::kMethods[] = {
     {"GetStatus", &Service::GetStatus}, {"Validate", &Service::Validate}, {"Diff", &Service::Diff},       {"Apply", &Service::Apply},
     {"Reload", &Service::Reload},       {"List", &Service::List},         {"Explain", &Service::Explain}, {"Events", &Service::Events},
-    {"GetPolicy", &Service::GetPolicy}, {"Version", &Service::Version}};
+    {"GetPolicy", &Service::GetPolicy}, {"Keys", &Service::Keys},         {"Version", &Service::Version}};
 
 Service::Service(Core& core, Journal& journal, Edges edges) : core_(&core), journal_(&journal), edges_(std::move(edges)) {}
 
@@ -167,6 +190,33 @@ void Service::Events(std::shared_ptr<control::Call> call) { journal_->Serve(std:
 
 void Service::GetPolicy(std::shared_ptr<control::Call> call) {
   call->Reply(Json::Object{{"generation", core_->agent().status().generation}, {"text", core_->agent().policy_text()}});
+}
+
+void Service::Keys(std::shared_ptr<control::Call> call) {
+  const std::string& action = call->parameters()["action"].text();
+  if (action == "export") return ExportKeys(*call);
+  const auto order = KeyOrderOf(call->parameters());
+  if (!order) return call->Fail(control::kBadArgument, Message(order.error().message));
+  core_->Order(*order, [this, call](const agent::KeyResult& result) {
+    if (!result.error) return call->Reply(KeysAnswer(result, edges_.key_file()));
+    const char* name = control::kRefused;
+    if (result.error->kind == ErrorKind::kNotFound) name = control::kNoSuchObject;
+    if (result.error->kind == ErrorKind::kUnavailable) name = control::kNotReady;
+    call->Fail(name, Message(result.error->message));
+  });
+}
+
+// The keys themselves: for root alone, whoever else may use the socket.
+void Service::ExportKeys(control::Call& call) {
+  if (call.user() != 0) return call.Fail(control::kRefused, Message("only root gets to see the keys"));
+  const std::vector<gossip::Key> ring = core_->agent().keys();
+  if (ring.empty()) return call.Fail(control::kNotReady, Message("this node has no gossip key: it is a cluster of one"));
+  std::string text;
+  for (const gossip::Key& key : ring) text += gossip::ToString(key) + '\n';
+  const agent::Status status = core_->agent().status();
+  Json answer = KeysAnswer({.ring_number = status.key_ring, .ring = status.keys}, edges_.key_file());
+  answer.Set("text", text);
+  call.Reply(answer);
 }
 
 void Service::Version(std::shared_ptr<control::Call> call) { call->Reply(Json::Object{{"version", EGRESSD_VERSION}}); }

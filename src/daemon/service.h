@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/answers.h"
 #include "daemon/core.h"
 #include "daemon/journal.h"
 #include "egressd/control/server.h"
@@ -18,6 +19,7 @@ class Service {
     std::function<std::vector<agent::Health>()> health;           // what only the daemon knows
     std::function<void(std::shared_ptr<control::Call>)> reload;   // answers the call
     std::function<void()> applied;                                // an operator's policy came into force
+    std::function<KeyFile()> key_file;
   };
   Service(Core& core, Journal& journal, Edges edges);
 
@@ -40,7 +42,9 @@ class Service {
   void Explain(std::shared_ptr<control::Call> call);
   void Events(std::shared_ptr<control::Call> call);
   void GetPolicy(std::shared_ptr<control::Call> call);
+  void Keys(std::shared_ptr<control::Call> call);
   void Version(std::shared_ptr<control::Call> call);
+  void ExportKeys(control::Call& call);
 
   Core* core_;
   Journal* journal_;

@@ -21,6 +21,8 @@ std::string HostName() {
   return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data() : "localhost";
 }
 
+}  // namespace
+
 std::string KeyPath(const policy::NodeConfig& config) {
   if (const char* directory = std::getenv("CREDENTIALS_DIRECTORY"); directory != nullptr) {
     const std::string path = std::string(directory) + "/gossip.key";
@@ -49,8 +51,6 @@ std::expected<std::vector<gossip::Key>, Unfit> ReadKeys(const policy::NodeConfig
   if (!keys) return std::unexpected(Unfit{.message = path + ": " + keys.error().message});
   return std::move(*keys);
 }
-
-}  // namespace
 
 std::expected<Setup, Unfit> ReadSetup(const Options& options) {
   Setup out{.options = options};

@@ -29,6 +29,10 @@ struct Unfit {
 };
 
 std::expected<Setup, Unfit> ReadSetup(const Options& options);
+// Where the keys come from: $CREDENTIALS_DIRECTORY/gossip.key if there is one, else cluster.key_file.
+std::string KeyPath(const policy::NodeConfig& config);
+// Empty: there is no file, and none is needed.
+std::expected<std::vector<gossip::Key>, Unfit> ReadKeys(const policy::NodeConfig& config);
 // What only shows against the real host: a tunnel network that overlaps a route, for example.
 std::vector<policy::Finding> CheckAgainstHost(const Setup& setup, const state::Host& host);
 // Names the file in findings about its text, and gives line and column to those that only have a path.

@@ -25,7 +25,12 @@ void Channel::Renew(std::uint64_t incarnation) {
   seal_ = Seal(keys_, cluster_, name_, incarnation_, seed_);
 }
 
-std::vector<Bytes> Channel::Close(const Message& message) {
+void Channel::SetKeys(std::vector<Key> keys) {
+  keys_ = std::move(keys);
+  seal_.SetKeys(keys_);
+}
+
+std::vector<Bytes> Channel::Close(const Message& message, std::optional<Fingerprint> with) {
   const Bytes whole = Encode(message);
   const std::size_t overhead = kSealOverheadBytes + name_.size() + 2 + 10 + 10 + 2;
   const std::size_t room = kDatagramBytes - overhead;
@@ -41,17 +46,18 @@ std::vector<Bytes> Channel::Close(const Message& message) {
     plain.U8(static_cast<std::uint8_t>(parts));
     const std::size_t begin = part * room;
     plain.Raw(ByteView(whole).subspan(begin, std::min(room, whole.size() - begin)));
-    datagrams.push_back(seal_.Close(plain.bytes()));
+    datagrams.push_back(seal_.Close(plain.bytes(), with));
   }
   return datagrams;
 }
 
 std::expected<Received, Rejection> Channel::Open(ByteView datagram) {
   if (datagram.size() > kDatagramBytes) return std::unexpected(Rejection::kMalformed);
-  const auto plain = seal_.Open(datagram);
-  if (!plain) return std::unexpected(plain.error());
-  Reader reader(*plain);
+  const auto opened = seal_.Open(datagram);
+  if (!opened) return std::unexpected(opened.error());
+  Reader reader(opened->plain);
   Received received;
+  received.key = opened->key;
   received.sender = reader.Text(kNameLimit);
   received.incarnation = reader.Varint();
   const std::uint64_t sequence = reader.Varint();

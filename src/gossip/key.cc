@@ -1,6 +1,7 @@
 #include "egressd/gossip/key.h"
 
 #include <algorithm>
+#include <charconv>
 #include <format>
 #include <optional>
 
@@ -51,6 +52,7 @@ Result<std::vector<Key>> ParseKeys(std::string_view text) {
     const std::optional<Key> key = Decode(line);
     if (!key) return Fail(ErrorKind::kInvalid, std::format("line {}: not a key (32 bytes in base64, 44 characters)", number));
     if (std::ranges::contains(keys, *key)) return Fail(ErrorKind::kInvalid, std::format("line {}: the same key stands twice", number));
+    if (keys.size() == kKeyLimit) return Fail(ErrorKind::kInvalid, std::format("line {}: more than {} keys", number, kKeyLimit));
     keys.push_back(*key);
   }
   if (keys.empty()) return Fail(ErrorKind::kInvalid, "no key found (one base64 key of 32 bytes a line)");
@@ -73,6 +75,16 @@ std::string ToString(const Key& key) {
   text += kAlphabet[bits << (6 - held) & 63];
   text += '=';
   return text;
+}
+
+std::string ToString(Fingerprint fingerprint) { return std::format("{:08x}", fingerprint.value); }
+
+std::optional<Fingerprint> ParseFingerprint(std::string_view text) {
+  Fingerprint fingerprint;
+  if (text.size() != 8) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), fingerprint.value, 16);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return fingerprint;
 }
 
 }  // namespace egressd::gossip

@@ -60,6 +60,7 @@ struct Encoder {
     out.Varint(chunk.bytes.size());
     out.Raw(chunk.bytes);
   }
+  void operator()(const Letter& letter) const { out.Raw(letter.bytes); }
 };
 
 std::string ReadName(Reader& in) {
@@ -134,6 +135,12 @@ void Read(Reader& in, Chunk& chunk) {
     in.Fail();
   }
   chunk.bytes.assign(raw.begin(), raw.end());
+}
+
+void Read(Reader& in, Letter& letter) {
+  const ByteView rest = in.Rest();
+  if (rest.size() > kLetterBytes) in.Fail();
+  letter.bytes.assign(rest.begin(), rest.end());
 }
 
 template <std::size_t I = 0>

@@ -25,7 +25,8 @@ Version ReadVersion(Reader& reader) {
 void Write(Writer& writer, const Record& record) {
   writer.Text(record.name);
   Write(writer, record.stamp);
-  writer.U8(static_cast<std::uint8_t>(static_cast<unsigned>(record.presence) | (record.ready ? 2U : 0U)));
+  writer.U8(static_cast<std::uint8_t>(static_cast<unsigned>(record.presence) | (record.ready ? 2U : 0U) |
+                                      (record.drained ? 4U : 0U)));
   writer.Place(record.gossip);
   writer.Address(record.underlay);
   writer.U16(record.tunnel_number);
@@ -42,6 +43,14 @@ void Write(Writer& writer, const Record& record) {
   }
   writer.Varint(record.unable.size());
   for (const IpAddress& address : record.unable) writer.Address(address);
+  writer.Varint(record.offers.size());
+  for (const Offer& offer : record.offers) {
+    writer.Address(offer.address);
+    writer.Text(offer.to);
+    writer.U8(offer.silent ? 1 : 0);
+  }
+  writer.Varint(record.prepared.size());
+  for (const IpAddress& address : record.prepared) writer.Address(address);
 }
 
 Record ReadRecord(Reader& reader) {
@@ -49,9 +58,10 @@ Record ReadRecord(Reader& reader) {
   record.name = reader.Text(kNameLimit);
   record.stamp = ReadStamp(reader);
   const std::uint8_t flags = reader.U8();
-  if (flags > 3 || record.name.empty()) reader.Fail();
+  if (flags > 7 || record.name.empty()) reader.Fail();
   record.presence = static_cast<Presence>(flags & 1);
   record.ready = (flags & 2) != 0;
+  record.drained = (flags & 4) != 0;
   record.gossip = reader.Place();
   record.underlay = reader.Address();
   record.tunnel_number = reader.U16();
@@ -72,6 +82,18 @@ Record ReadRecord(Reader& reader) {
     const IpAddress address = reader.Address();
     if (!record.unable.empty() && record.unable.back() >= address) reader.Fail();
     record.unable.push_back(address);
+  }
+  for (std::size_t n = reader.Count(kClaimLimit, 7); n > 0 && reader.ok(); --n) {
+    Offer offer{.address = reader.Address(), .to = reader.Text(kNameLimit)};
+    const std::uint8_t silent = reader.U8();
+    if (silent > 1 || offer.to.empty() || (!record.offers.empty() && record.offers.back().address >= offer.address)) reader.Fail();
+    offer.silent = silent == 1;
+    record.offers.push_back(std::move(offer));
+  }
+  for (std::size_t n = reader.Count(kClaimLimit, 5); n > 0 && reader.ok(); --n) {
+    const IpAddress address = reader.Address();
+    if (!record.prepared.empty() && record.prepared.back() >= address) reader.Fail();
+    record.prepared.push_back(address);
   }
   if (!reader.ok()) return {};
   return record;

@@ -28,15 +28,6 @@ std::array<std::uint8_t, N> SodiumHash(ByteView bytes) {
   return hash;
 }
 
-// Tells keys of a ring apart without telling anything about them: a hash with its own context.
-std::uint32_t FingerprintOf(const Key& key) {
-  Writer text;
-  text.Text("egressd key fingerprint");
-  text.Raw(key.bytes);
-  const auto hash = SodiumHash<16>(text.bytes());
-  return Reader(hash).U32();
-}
-
 Bytes Authenticated(ByteView header, std::string_view cluster) {
   Bytes result(header.begin(), header.end());
   result.insert(result.end(), cluster.begin(), cluster.end());
@@ -45,10 +36,18 @@ Bytes Authenticated(ByteView header, std::string_view cluster) {
 
 }  // namespace
 
-Seal::Seal(std::vector<Key> keys, std::string cluster, std::string_view name, std::uint64_t incarnation, std::uint64_t seed)
+// A hash with its own context.
+Fingerprint FingerprintOf(const Key& key) {
+  Writer text;
+  text.Text("egressd key fingerprint");
+  text.Raw(key.bytes);
+  const auto hash = SodiumHash<16>(text.bytes());
+  return {Reader(hash).U32()};
+}
+
+Seal::Seal(const std::vector<Key>& keys, std::string cluster, std::string_view name, std::uint64_t incarnation, std::uint64_t seed)
     : cluster_(std::move(cluster)), cluster_hash_(static_cast<std::uint32_t>(StableHash(cluster_))) {
-  EGRESSD_ASSERT(!keys.empty());
-  for (const Key& key : keys) ring_.push_back({.key = key, .fingerprint = FingerprintOf(key)});
+  SetKeys(keys);
   Writer unique;
   unique.Text(name);
   unique.U64(incarnation);
@@ -56,12 +55,20 @@ Seal::Seal(std::vector<Key> keys, std::string cluster, std::string_view name, st
   nonce_prefix_ = SodiumHash<16>(unique.bytes());
 }
 
-Bytes Seal::Close(ByteView plain) {
+void Seal::SetKeys(const std::vector<Key>& keys) {
+  EGRESSD_ASSERT(!keys.empty());
+  ring_.clear();
+  for (const Key& key : keys) ring_.push_back({.key = key, .fingerprint = FingerprintOf(key)});
+}
+
+Bytes Seal::Close(ByteView plain, std::optional<Fingerprint> with) {
+  const auto named = std::ranges::find_if(ring_, [&](const RingKey& key) { return key.fingerprint == with; });
+  const RingKey& sealing = named == ring_.end() ? ring_.front() : *named;
   Writer header;
   header.Raw(kMagic);
   header.U8(kVersion);
   header.U32(cluster_hash_);
-  header.U32(ring_.front().fingerprint);
+  header.U32(sealing.fingerprint.value);
   header.Raw(nonce_prefix_);
   header.U64(++counter_);
   Bytes datagram = std::move(header).Take();
@@ -70,19 +77,19 @@ Bytes Seal::Close(ByteView plain) {
   unsigned long long written = 0;
   crypto_aead_xchacha20poly1305_ietf_encrypt(datagram.data() + kSealHeaderBytes, &written, plain.data(), plain.size(), additional.data(),
                                              additional.size(), nullptr, additional.data() + (kSealHeaderBytes - 24),
-                                             ring_.front().key.bytes.data());
+                                             sealing.key.bytes.data());
   EGRESSD_ASSERT(written + kSealHeaderBytes == datagram.size());
   return datagram;
 }
 
-std::expected<Bytes, Rejection> Seal::Open(ByteView datagram) const {
+std::expected<Opened, Rejection> Seal::Open(ByteView datagram) const {
   if (datagram.size() < kSealOverheadBytes) return std::unexpected(Rejection::kMalformed);
   const ByteView header = datagram.first(kSealHeaderBytes);
   Reader reader(header);
   const ByteView magic = reader.Raw(kMagic.size());
   if (!std::ranges::equal(magic, kMagic) || reader.U8() != kVersion) return std::unexpected(Rejection::kMalformed);
   if (reader.U32() != cluster_hash_) return std::unexpected(Rejection::kWrongCluster);
-  const std::uint32_t fingerprint = reader.U32();
+  const Fingerprint fingerprint{reader.U32()};
   const ByteView nonce = reader.Raw(24);
   const ByteView sealed = datagram.subspan(kSealHeaderBytes);
   const Bytes additional = Authenticated(header, cluster_);
@@ -94,7 +101,7 @@ std::expected<Bytes, Rejection> Seal::Open(ByteView datagram) const {
     unsigned long long written = 0;
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain.data(), &written, nullptr, sealed.data(), sealed.size(), additional.data(),
                                                    additional.size(), nonce.data(), key.key.bytes.data()) == 0) {
-      return plain;
+      return Opened{.plain = std::move(plain), .key = fingerprint};
     }
   }
   return std::unexpected(key_known ? Rejection::kForged : Rejection::kWrongKey);

@@ -143,7 +143,7 @@ void PutEgressAddresses(const Facts& facts, state::State& state) {
       if (binding.egress_ip) gateway_of.emplace(*binding.egress_ip, binding.gateway);
     }
   }
-  for (const IpAddress& address : facts.inputs.local_egress_ips) {
+  for (const auto& [address, hold] : facts.inputs.holds) {
     const auto gateway = gateway_of.find(address);
     const std::string name = gateway == gateway_of.end() ? std::string() : std::string(gateway->second);
     const std::optional<std::string> device = UplinkFor(*facts.set, *facts.inputs.config, *facts.inputs.host, name, address);

@@ -37,7 +37,7 @@ std::vector<Prefix> LocalNetworks(const Facts& facts) {
   local.push_back(Prefix::Of(facts.inputs.underlay));
   local.push_back(Prefix::Of(facts.inputs.self.ipv4));
   local.push_back(Prefix::Of(facts.inputs.self.ipv6));
-  for (const IpAddress& address : facts.inputs.local_egress_ips) local.push_back(Prefix::Of(address));
+  for (const auto& [address, hold] : facts.inputs.holds) local.push_back(Prefix::Of(address));
   return local;
 }
 
@@ -166,7 +166,9 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
   std::set<IpAddress> peers;
   for (const Peer& peer : facts.inputs.peers) peers.insert(peer.underlay);
   PutAddresses(state, stem::kPeers, std::move(peers));
-  PutAddresses(state, stem::kEgress, {facts.inputs.local_egress_ips.begin(), facts.inputs.local_egress_ips.end()});
+  std::set<IpAddress> egress;
+  for (const auto& [address, hold] : facts.inputs.holds) egress.insert(address);
+  PutAddresses(state, stem::kEgress, std::move(egress));
   PutNextHops(facts, state);
   PutHeld(facts, state);
 }

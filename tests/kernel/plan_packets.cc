@@ -88,7 +88,7 @@ struct World {
     inputs.slots = {{"n2", Slot{1}}};
     inputs.carriers = carriers;
     for (const policy::Binding& binding : bindings) {
-      if (carriers.at(binding.id).kind == Carrier::Kind::kSelf) inputs.local_egress_ips.push_back(*binding.egress_ip);
+      if (carriers.at(binding.id).kind == Carrier::Kind::kSelf) inputs.holds[*binding.egress_ip] = {};
     }
     return inputs;
   }

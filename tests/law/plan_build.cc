@@ -54,8 +54,7 @@ struct World {
     inputs.carriers = carriers;
     for (const policy::Binding& binding : bindings) {
       const bool here = carriers.at(binding.id).kind == Carrier::Kind::kSelf && binding.egress_ip;
-      if (here && !std::ranges::contains(inputs.local_egress_ips, *binding.egress_ip))
-          inputs.local_egress_ips.push_back(*binding.egress_ip);
+      if (here) inputs.holds[*binding.egress_ip] = {};
     }
     return inputs;
   }

@@ -45,7 +45,7 @@ class World {
     state::Host host;
     std::vector<gossip::Key> keys;
     std::unique_ptr<agent::Agent> agent;     // none: the daemon is dead
-    std::string disk;
+    std::string disk, key_disk;
     std::uint64_t incarnation = 0;
     state::State kernel;                     // stays when the daemon dies
     bool kernel_refuses = false;
@@ -54,6 +54,8 @@ class World {
     Time wake_at = kNever;
     bool committed = false;                  // since the last start
     std::vector<agent::ApplyResult> results;
+    std::vector<agent::KeyResult> key_results;
+    std::uint64_t wrong_keys = 0;            // datagrams sealed with an unknown key, since the last start
     std::vector<agent::Announcement> announced;
     std::size_t rechecks = 0;
     std::set<IpAddress> Held() const {
@@ -70,6 +72,7 @@ class World {
   Weather weather;
   std::set<std::pair<std::string, std::string>> cuts;           // one-way: from, to
   std::function<void(const std::string& line)> log = [](const std::string&) {};
+  std::function<void(const std::string& from, const std::string& to)> on_wrong_key = [](const std::string&, const std::string&) {};
   std::vector<std::string> broken;                              // rules that were broken, with the time
 
   // A node with one uplink of 203.0.113.0/24 and the underlay address 10.0.0.<number>.
@@ -101,12 +104,14 @@ class World {
     if (node.agent) return;
     node.gone = false;
     node.committed = false;
+    node.wrong_keys = 0;
     node.incarnation = std::max(node.incarnation + 1, static_cast<std::uint64_t>(now_.time_since_epoch().count() / 1000));
     agent::Settings settings{.config = node.config,
                              .keys = node.keys,
                              .incarnation = node.incarnation,
                              .seed = random_.Next(),
                              .stored = node.disk,
+                             .stored_keys = node.key_disk,
                              .slots = {}};
     node.agent = std::make_unique<agent::Agent>(std::move(settings), Parser(), now_);
     node.paused_until = {};
@@ -209,6 +214,8 @@ class World {
       return;
     }
     Feed(node, agent::Datagram{.from = source, .bytes = bytes});
+    const std::uint64_t wrong_keys = node.agent->rejected().wrong_key;
+    if (wrong_keys != std::exchange(node.wrong_keys, wrong_keys)) on_wrong_key(from, to);
   }
 
   void Feed(Node& node, const agent::Input& input) {
@@ -216,6 +223,8 @@ class World {
     node.wake_at = output.wake_at;
     if (output.wake_at <= now_) broken.push_back(std::format("{} wants to wake up in the past", node.name));
     if (output.store) node.disk = *output.store;
+    if (output.store_keys) node.key_disk = *output.store_keys;
+    for (const agent::KeyResult& result : output.key_results) node.key_results.push_back(result);
     for (const agent::Note& note : output.notes) Log(node.name, std::format("{}: {}", note.kind, note.text));
     for (const agent::ApplyResult& result : output.results) {
       node.results.push_back(result);

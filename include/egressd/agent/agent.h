@@ -5,7 +5,7 @@
 //   for (;;) {
 //     Input input = <whatever came: a datagram, a timer, a host change, an operator's wish, the result of a commit>;
 //     Output output = agent.Step(now, input);
-//     if (output.store) <write it to disk>;                       // before anything is sent
+//     if (output.store) <write it to disk>;                       // before anything is sent; store_keys, too
 //     for (auto& datagram : output.send) <send>;
 //     if (output.commit) agent.Step(now, Committed{*output.commit, <kernel.Reconcile(agent.desired())>});
 //     for (auto& announcement : output.announce) <gratuitous ARP or unsolicited neighbour advertisement>;
@@ -27,11 +27,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "egressd/agent/keys.h"
 #include "egressd/base/address.h"
 #include "egressd/base/error.h"
 #include "egressd/base/time.h"
@@ -44,6 +46,7 @@
 #include "egressd/policy/selection.h"
 #include "egressd/state/host.h"
 #include "egressd/state/state.h"
+#include "egressd/state/translation.h"
 
 namespace egressd::agent {
 
@@ -56,6 +59,7 @@ struct Settings {
   std::uint64_t incarnation = 0;     // grows with every start of this node (wall clock in ms); orders its records
   std::uint64_t seed = 0;            // for jitter and choices that need no secrecy
   std::string stored;                // what `Output::store` last held, "" = nothing yet
+  std::string stored_keys;           // what `Output::store_keys` last held, "" = nothing yet
   // Next-hop slots as found in the kernel at start: tunnel address of the gateway → slot. Keeps tables stable over restarts.
   std::map<IpAddress, Slot> slots;
 };
@@ -84,7 +88,49 @@ struct Committed {
   std::optional<Error> error;
 };
 struct Leave {};                               // this node stops: tells the others; nothing is held any more
-using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ApplyPolicy, Committed, Leave>;
+struct Renewed {                               // of Output::renew
+  bool expired = false;                        // the kernel had let go of a lease already: nothing was prolonged
+};
+struct BfdPacket {                             // from UDP port 3784, RFC 5881; `time_to_live` for GTSM
+  IpAddress from;
+  std::uint16_t from_port = 0;
+  std::uint8_t time_to_live = 0;
+  std::span<const std::uint8_t> bytes;
+};
+struct EchoReply {                             // of an Output::echo
+  IpAddress from;                              // tunnel address
+  std::uint16_t sequence = 0;
+};
+// What the kernel of this source node has of the connections of an Output::collect.
+struct Collected {
+  std::uint64_t request = 0;
+  std::vector<state::Translation> translations;
+};
+struct Remapped {                              // the kernel of this gateway had to change source ports
+  std::vector<state::Translation> translations;
+};
+// Somebody else's MAC announces or answers for an address on an uplink of this node (RFC 5227, RFC 4861).
+struct ForeignAnnouncement {
+  IpAddress address;
+  std::string device;
+  MacAddress mac;
+};
+// The verdict of all health checks of a gateway.
+struct HealthVerdict {
+  std::string gateway;
+  bool healthy = true;
+  std::string text;                            // what failed
+};
+struct Drain {                                 // hand over what this node holds and take nothing, or the end of that
+  bool on = true;
+};
+struct Move {                                  // to be carried out by the holder; any node takes the order
+  std::uint64_t request = 0;                   // comes back in an OrderResult
+  IpAddress address;
+  std::string node;
+};
+using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ApplyPolicy, Committed, Leave, Renewed, BfdPacket, EchoReply,
+                           Collected, Remapped, ForeignAnnouncement, HealthVerdict, Drain, Move, KeyOrder>;
 
 // ---- outputs ----
 struct OutgoingDatagram {
@@ -110,19 +156,61 @@ struct ApplyResult {
   std::vector<policy::Change> changes;
   std::vector<std::string> effects;
 };
+struct OrderResult {                           // of a Move
+  std::uint64_t request = 0;
+  std::optional<Error> error;                  // kNotFound: no such egress IP or node; kInvalid: that node cannot have it
+};
+struct OutgoingBfd {                           // to UDP port 3784 with TTL 255
+  IpAddress to;
+  std::uint16_t from_port = 0;                 // 49152-65535, one for each session
+  std::vector<std::uint8_t> bytes;
+};
+struct OutgoingEcho {                          // an ICMP or ICMPv6 echo request through the tunnel
+  IpAddress to;                                // tunnel address
+  std::uint16_t sequence = 0;
+};
+// The connections that this node sent through these ids.
+struct Collect {
+  std::uint64_t request = 0;
+  std::set<EgressId> ids;
+};
+// Connections to make in the kernel of this gateway, each with the egress IP that it leaves with.
+struct Restore {
+  std::vector<std::pair<state::Translation, IpAddress>> translations;
+};
+// Is anybody there? One ARP request or neighbour solicitation (RFC 5227 section 2.1.1, RFC 4862 section 5.4); an answer is a
+// ForeignAnnouncement.
+struct AddressProbe {
+  IpAddress address;
+  std::string device;
+  auto operator<=>(const AddressProbe&) const = default;
+};
 struct Output {
   std::optional<std::string> store;
+  std::optional<std::string> store_keys;       // secret; on disk before anything is sent
+  // Before anything is sent or committed: for so long the kernel accepts leases (kernel::Kernel::Wake). If this process is stopped for longer
+  // between here and the commit, the commit is refused.
+  std::optional<Duration> wake;
   std::vector<OutgoingDatagram> send;
   std::optional<std::uint64_t> commit;         // desired() changed: revision to commit
+  bool renew = false;                          // prolong every lease of desired(), then Renewed
   std::vector<Announcement> announce;
+  std::vector<AddressProbe> probe;
+  std::vector<OutgoingBfd> bfd;
+  std::vector<OutgoingEcho> echo;
+  std::vector<Collect> collect;
+  Restore restore;
+  std::vector<IpAddress> forget;               // egress IPs whose translations the kernel of this node shall forget
   bool recheck_connections = false;
   std::vector<Note> notes;
   std::vector<ApplyResult> results;
+  std::vector<OrderResult> orders;
+  std::vector<KeyResult> key_results;
   Time wake_at = kNever;
 };
 
 // ---- what status and get show ----
-enum class NodeState : std::uint8_t { kAlive, kSuspect, kDead, kLeft };
+enum class NodeState : std::uint8_t { kAlive, kSuspect, kDead, kLeft, kDrained };
 std::string_view ToString(NodeState state);
 struct NodeStatus {
   std::string name;
@@ -173,6 +261,8 @@ struct Status {
   std::vector<PolicyStatus> policies;          // in deciding order, disabled ones last
   std::vector<Health> health;
   RejectedDatagrams rejected;
+  std::vector<gossip::Fingerprint> keys;       // of the ring in force; the first one seals
+  std::uint64_t key_ring = 0;                  // its number; 0 = it is that of the key file
 };
 
 class Agent {
@@ -187,8 +277,11 @@ class Agent {
   const state::State& desired() const;
   std::uint64_t revision() const;
   Status status() const;
+  const RejectedDatagrams& rejected() const;
   // Text of the policy in force, "" without one.
   const std::string& policy_text() const;
+  // The key ring in force, the first one seals; empty in a cluster of one.
+  std::vector<gossip::Key> keys() const;
   // Known workloads and which policy governs each, for `get workloads`.
   const policy::Selection* selection() const;
   plan::Explanation Explain(const policy::Flow& flow) const;

@@ -27,6 +27,7 @@ inline constexpr std::size_t kPartLimit = 255;
 struct Received {
   std::string sender;
   std::uint64_t incarnation = 0;
+  Fingerprint key;                 // that it was sealed with: the sender has it
   std::optional<Message> message;  // unset: a part of a message that is not complete yet
 };
 
@@ -35,8 +36,11 @@ class Channel {
   Channel(std::vector<Key> keys, std::string cluster, std::string name, std::uint64_t incarnation, std::uint64_t seed);
 
   // One datagram for each part. A message that needs more than kPartLimit parts asserts: message.h bounds them below that.
-  std::vector<Bytes> Close(const Message& message);
+  // Sealed with the key of that name, if it is in the ring, else with the first one.
+  std::vector<Bytes> Close(const Message& message, std::optional<Fingerprint> with = std::nullopt);
   std::expected<Received, Rejection> Open(ByteView datagram);
+  // Another ring from now on, not empty. Sequence numbers and nonces go on.
+  void SetKeys(std::vector<Key> keys);
   // Starts over as a later incarnation of the same node.
   void Renew(std::uint64_t incarnation);
 

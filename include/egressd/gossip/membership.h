@@ -105,6 +105,7 @@ class Membership {
   void On(Time now, const Endpoint& from, const std::string& sender, const Want& want);
   void On(Time, const Endpoint&, const std::string&, const ChunkRequest&) {}  // replication's
   void On(Time, const Endpoint&, const std::string&, const Chunk&) {}
+  void On(Time, const Endpoint&, const std::string&, const Letter&) {}  // the agent's
 
   void Merge(Time now, const Record& record);
   void MergeOwn(Time now, const Record& record);

@@ -91,9 +91,16 @@ struct Chunk {
   auto operator<=>(const Chunk&) const = default;
 };
 
-using Message = std::variant<Ping, Ack, PingRequest, IndirectAck, Accusation, Records, Digest, Want, ChunkRequest, Chunk>;
+// Something between two agents that gossip only carries (agent/letter.h).
+struct Letter {
+  Bytes bytes;                        // at most kLetterBytes
+  auto operator<=>(const Letter&) const = default;
+};
+
+using Message = std::variant<Ping, Ack, PingRequest, IndirectAck, Accusation, Records, Digest, Want, ChunkRequest, Chunk, Letter>;
 
 inline constexpr std::size_t kChunkBytes = 1100;
+inline constexpr std::size_t kLetterBytes = 60'000;
 inline constexpr std::size_t kGenerationLimit = std::size_t{16} << 20;  // bytes
 inline constexpr std::size_t kMemberLimit = 1024;
 inline constexpr std::size_t kChunksPerRequest = 64;

@@ -36,6 +36,14 @@ struct Version {
   auto operator<=>(const Version&) const = default;
 };
 
+// "`to` shall have this egress IP of mine": a planned handover, see agent/handover.h.
+struct Offer {
+  IpAddress address;
+  std::string to;
+  bool silent = false;                       // the offerer no longer answers ARP and ND for it: take it
+  auto operator<=>(const Offer&) const = default;
+};
+
 enum class Presence : std::uint8_t {
   kMember = 0,
   kLeft = 1,   // said goodbye: not probed, holds nothing
@@ -53,6 +61,9 @@ struct Record {
   Version policy;
   std::vector<Claim> claims;                 // in order of address
   std::vector<IpAddress> unable;             // egress IPs that it has no uplink for, in order
+  bool drained = false;                      // hands over what it holds and takes nothing
+  std::vector<Offer> offers;                 // of what it holds, in order of address
+  std::vector<IpAddress> prepared;           // offered to it, and ready to be taken; in order
   auto operator<=>(const Record&) const = default;
 };
 

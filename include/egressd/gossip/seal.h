@@ -2,8 +2,9 @@
 //
 //   "EGRD" | version 1 | hash of the cluster name (4) | fingerprint of the key (4) | nonce (24) | ciphertext and tag
 //
-// 1. Any key of the ring opens, the first one seals: keys can be exchanged without a gap.
-// 2. A nonce never repeats under a key: 16 bytes belong to this start of this node (name, incarnation, seed), 8 are a counter.
+// 1. Any key of the ring opens, the first one seals unless the caller names another: keys can be exchanged without a gap.
+// 2. A nonce never repeats under a key: 16 bytes belong to this start of this node (name, incarnation, seed), 8 are a counter that all
+//    keys share and that goes on when the ring changes. So a key that is removed and installed again is as good as new.
 // 3. Header and cluster name are authenticated. A failure says as much as is certain: another cluster, an unknown key, or forged.
 // The only file that knows libsodium is seal.cc.
 #pragma once
@@ -11,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,18 +27,28 @@ enum class Rejection : std::uint8_t { kMalformed, kWrongCluster, kWrongKey, kFor
 inline constexpr std::size_t kSealHeaderBytes = 4 + 1 + 4 + 4 + 24;
 inline constexpr std::size_t kSealOverheadBytes = kSealHeaderBytes + 16;
 
+Fingerprint FingerprintOf(const Key& key);
+
+struct Opened {
+  Bytes plain;
+  Fingerprint key;  // that it was sealed with
+};
+
 class Seal {
  public:
   // `keys` is not empty. `name`, `incarnation` and `seed` together are used once in the life of the cluster.
-  Seal(std::vector<Key> keys, std::string cluster, std::string_view name, std::uint64_t incarnation, std::uint64_t seed);
+  Seal(const std::vector<Key>& keys, std::string cluster, std::string_view name, std::uint64_t incarnation, std::uint64_t seed);
 
-  Bytes Close(ByteView plain);
-  std::expected<Bytes, Rejection> Open(ByteView datagram) const;
+  // With the key of that name, if it is in the ring; else, and without a name, with the first one.
+  Bytes Close(ByteView plain, std::optional<Fingerprint> with = std::nullopt);
+  std::expected<Opened, Rejection> Open(ByteView datagram) const;
+  // Another ring from now on, not empty.
+  void SetKeys(const std::vector<Key>& keys);
 
  private:
   struct RingKey {
     Key key;
-    std::uint32_t fingerprint = 0;
+    Fingerprint fingerprint;
   };
   std::vector<RingKey> ring_;
   std::string cluster_;

@@ -11,6 +11,7 @@
 
 #include "egressd/base/address.h"
 #include "egressd/base/ids.h"
+#include "egressd/base/time.h"
 #include "egressd/policy/binding.h"
 #include "egressd/policy/node_config.h"
 #include "egressd/policy/selection.h"
@@ -44,6 +45,18 @@ struct Carrier {
   auto operator<=>(const Carrier&) const = default;
 };
 
+// What this node does for an egress IP.
+struct Hold {
+  enum class Standing : std::uint8_t {
+    kPrepared,  // translates and forwards for it, but another node still has the address
+    kHeld,      // has the address and answers for it
+    kLeaving,   // has the address, translates and forwards, but does not answer ARP and ND: another node takes it
+  };
+  Standing standing = Standing::kHeld;
+  std::optional<Duration> lease;  // after this without renewal the kernel stops by itself; unset = never (a node without peers)
+  auto operator<=>(const Hold&) const = default;
+};
+
 struct Inputs {
   const policy::NodeConfig* config = nullptr;
   const policy::Selection* selection = nullptr;     // nullptr = no policy yet
@@ -55,7 +68,7 @@ struct Inputs {
   std::vector<Peer> peers;
   std::map<std::string, Slot> slots;                // peer → next-hop slot, for those that are gateways; kept stable by the agent
   std::map<EgressId, Carrier> carriers;             // one for every binding
-  std::vector<IpAddress> local_egress_ips;          // egress IPs that this node holds
+  std::map<IpAddress, Hold> holds;                  // egress IPs of this node
   bool operator==(const Inputs&) const = default;
 };
 

@@ -12,6 +12,9 @@
 namespace egressd::policy {
 
 enum class Profile : std::uint8_t { kLan, kFast, kWan };
+enum class Quorum : std::uint8_t { kNone, kMajority };
+// What SIGTERM does with the egress IPs: hand them over, or leave the data path as it is (until the leases run out).
+enum class OnStop : std::uint8_t { kRelease, kKeep };
 
 struct NodeConfig {
   struct Node {
@@ -19,6 +22,7 @@ struct NodeConfig {
     Labels labels;
     std::optional<IpAddress> address;      // underlay address; unset = source address of the default route
     std::optional<std::string> interface;  // uplink; unset = per egress IP, the device whose subnet holds it, else the default route's
+    OnStop on_stop = OnStop::kRelease;
     auto operator<=>(const Node&) const = default;
   } node;
   struct Cluster {
@@ -28,6 +32,7 @@ struct NodeConfig {
     std::uint16_t listen_port = 7947;
     std::string key_file = "/etc/egressd/gossip.key";
     Profile profile = Profile::kLan;
+    Quorum quorum = Quorum::kNone;  // kMajority: a node that sees no majority of all nodes holds nothing
     auto operator<=>(const Cluster&) const = default;
   } cluster;
   struct Tunnel {

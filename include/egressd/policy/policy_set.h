@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "egressd/base/address.h"
+#include "egressd/base/time.h"
 
 namespace egressd::policy {
 
@@ -113,6 +114,32 @@ struct NodeSelector {
 
 enum class Announce : std::uint8_t { kLayer2, kNone };
 
+// How an egress IP changes its holder when the old one does not say goodbye.
+enum class Takeover : std::uint8_t {
+  kImmediate,  // a dead node at once; a dead daemon on a living node after restart_grace
+  kStrict,     // only with leases granted by a majority of all nodes: never two holders
+};
+
+// RFC 5880 timers of the sessions between the nodes of a gateway.
+struct BfdTimers {
+  Duration min_rx{100'000};
+  Duration min_tx{100'000};
+  std::uint8_t multiplier = 3;  // 1-255
+  auto operator<=>(const BfdTimers&) const = default;
+};
+
+// A node of the gateway is healthy while every check succeeds.
+struct HealthCheck {
+  enum class Kind : std::uint8_t { kTcp, kIcmp, kHttp };
+  Kind kind = Kind::kTcp;
+  Endpoint target;             // port 0 with kIcmp
+  std::string path;            // with kHttp: "/healthz"
+  std::string host;            // with kHttp: the Host header
+  Duration every{2'000'000};
+  std::uint16_t fail = 3;      // so many failures in a row make it unhealthy, one success healthy again
+  auto operator<=>(const HealthCheck&) const = default;
+};
+
 struct Gateway {
   std::string name;
   bool is_default = false;
@@ -122,6 +149,12 @@ struct Gateway {
   std::optional<IpAddress> default_ipv6;
   std::optional<std::string> interface;  // unset = auto
   Announce announce = Announce::kLayer2;
+  std::uint16_t max_ips_per_node = 0;     // 0 = no limit
+  bool failback = false;                  // true: egress IPs return to where placement would put them
+  Takeover takeover = Takeover::kImmediate;
+  Duration restart_grace{15'000'000};     // how long a dead daemon's node may go on alone: its lease in the kernel
+  std::optional<BfdTimers> bfd;           // unset = of the node's profile
+  std::vector<HealthCheck> health;
   auto operator<=>(const Gateway&) const = default;
 };
 

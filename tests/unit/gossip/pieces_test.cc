@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "egressd/base/random.h"
 #include "egressd/gossip/channel.h"
 #include "egressd/gossip/claims.h"
@@ -128,7 +130,7 @@ TEST_CASE("a seal opens with any key of the ring and tells why it does not open"
   Seal new_node({KeyOf(2), KeyOf(1)}, "prod", "b", 1, 1);
   const Bytes plain = BytesOf("hello");
   const Bytes sealed = old_node.Close(plain);
-  CHECK(new_node.Open(sealed) == plain);
+  CHECK(new_node.Open(sealed)->plain == plain);
   CHECK(old_node.Open(new_node.Close(plain)).error() == Rejection::kWrongKey);
   CHECK(Seal({KeyOf(1)}, "test", "c", 1, 1).Open(sealed).error() == Rejection::kWrongCluster);
   CHECK(old_node.Open(BytesOf("EGRD")).error() == Rejection::kMalformed);
@@ -139,6 +141,55 @@ TEST_CASE("a seal opens with any key of the ring and tells why it does not open"
     CHECK(!new_node.Open(flipped));
     if (i >= kSealHeaderBytes - 24) CHECK(new_node.Open(flipped).error() == Rejection::kForged);
   }
+}
+
+TEST_CASE("a ring that changes at run time seals with its first key or the one that is named, and no nonce comes twice") {
+  Seal seal({KeyOf(1)}, "prod", "a", 1, 1);
+  const Seal first({KeyOf(1)}, "prod", "b", 1, 1), second({KeyOf(2)}, "prod", "b", 1, 1);
+  const Bytes plain = BytesOf("hello");
+  std::set<Bytes> nonces;
+  const auto sealed = [&](std::optional<Fingerprint> with = std::nullopt) {
+    const Bytes datagram = seal.Close(plain, with);
+    CHECK(nonces.insert({datagram.begin() + kSealHeaderBytes - 24, datagram.begin() + kSealHeaderBytes}).second);
+    return datagram;
+  };
+  CHECK(first.Open(sealed()).has_value());
+  seal.SetKeys({KeyOf(2), KeyOf(1)});
+  CHECK(second.Open(sealed())->key == FingerprintOf(KeyOf(2)));
+  CHECK(first.Open(sealed(FingerprintOf(KeyOf(1))))->key == FingerprintOf(KeyOf(1)));
+  CHECK(second.Open(sealed(FingerprintOf(KeyOf(3)))).has_value());  // not in the ring: the first one
+  seal.SetKeys({KeyOf(1)});  // a key that comes back goes on where it was
+  CHECK(first.Open(sealed()).has_value());
+}
+
+TEST_CASE("a channel goes on with another ring: neither sequence nor half a message is lost") {
+  Channel sender({KeyOf(1)}, "prod", "a", 1, 1), receiver({KeyOf(1)}, "prod", "b", 1, 2);
+  const Message message = Letter{.bytes = Bytes(3000, 7)};
+  const auto before = sender.Close(message);
+  REQUIRE(before.size() == 3);
+  REQUIRE(receiver.Open(before[0]).has_value());
+  sender.SetKeys({KeyOf(2), KeyOf(1)});
+  receiver.SetKeys({KeyOf(2), KeyOf(1)});
+  REQUIRE(receiver.Open(before[1]).has_value());
+  const auto last = receiver.Open(before[2]);
+  REQUIRE(last.has_value());
+  CHECK(last->message == message);
+  CHECK(last->key == FingerprintOf(KeyOf(1)));
+  for (const Bytes& datagram : sender.Close(message)) CHECK(receiver.Open(datagram)->key == FingerprintOf(KeyOf(2)));
+  CHECK(receiver.Open(before[0]).error() == Rejection::kReplayed);
+  sender.Renew(2);
+  CHECK(receiver.Open(sender.Close(Ack{})[0])->key == FingerprintOf(KeyOf(2)));
+}
+
+TEST_CASE("fingerprints are 8 hexadecimal digits, and a key file has at most 8 keys") {
+  CHECK(ToString(Fingerprint{0x00ab12cd}) == "00ab12cd");
+  CHECK(ParseFingerprint("00AB12cd") == Fingerprint{0x00ab12cd});
+  for (const char* wrong : {"", "00ab12c", "00ab12cd0", "00ab12cg", "-0ab12cd", "0x00ab12"}) CHECK(!ParseFingerprint(wrong));
+  CHECK(FingerprintOf(KeyOf(1)) != FingerprintOf(KeyOf(2)));
+  std::string text;
+  for (std::uint8_t i = 0; i < kKeyLimit; ++i) text += ToString(KeyOf(i)) + "\n";
+  CHECK(ParseKeys(text)->size() == kKeyLimit);
+  CHECK(ParseKeys(text + ToString(KeyOf(99))).error().message == "line 9: more than 8 keys");
 }
 
 TEST_CASE("no nonce repeats, neither within a start nor in the next one") {

@@ -21,7 +21,7 @@ struct Gateway : Scenario {
 
 TEST_CASE("a held egress IP is an address on its uplink and lets its id through") {
   Gateway world;
-  world.local_egress_ips = {Ip("203.0.113.10")};
+  world.holds = {{Ip("203.0.113.10"), {}}};
   world.Carry({.kind = Carrier::Kind::kSelf});
   const state::State state = world.Plan();
   const std::string id = Mark(world.IdOf("web").value);
@@ -80,7 +80,7 @@ TEST_CASE("IPv6 egress IPs switch forwarding on and keep router advertisements w
   world.self = "gw1";
   world.host.devices[1].addresses.push_back(OnDevice("2001:db8:1::2", 64));
   world.Add("web", "web");
-  world.local_egress_ips = {Ip("2001:db8:1::10")};
+  world.holds = {{Ip("2001:db8:1::10"), {}}};
   world.Carry({.kind = Carrier::Kind::kSelf});
   const state::State state = world.Plan();
   CHECK(Value(state, "net/ipv6/conf/all/forwarding") == "1");

@@ -30,7 +30,7 @@ class Scenario {
   std::string self = "app1";
   std::map<EgressId, Carrier> carriers;
   std::map<std::string, Slot> slots{{"gw1", Slot{1}}, {"gw2", Slot{2}}};
-  std::vector<IpAddress> local_egress_ips;
+  std::map<IpAddress, Hold> holds;
 
   Scenario() {
     config.node.name = self;
@@ -71,7 +71,7 @@ class Scenario {
                     {.name = "gw2", .underlay = Ip("10.0.0.3"), .identity = IdentityOf(3, config.tunnel)}};
     inputs.slots = slots;
     inputs.carriers = carriers_;
-    inputs.local_egress_ips = local_egress_ips;
+    inputs.holds = holds;
     return inputs;
   }
   state::State Plan() { return Build(Input()); }
