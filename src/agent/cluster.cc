@@ -114,6 +114,15 @@ void Agent::Body::TryToSync(Time at, Output& output) {
       if (IsStrict(claim.address)) leases.unconfirmed.insert(claim.address);
     }
     if (former->tunnel_number != 0) tunnel_number = former->tunnel_number;
+  } else {
+    // Nobody remembers this node. What its kernel still has and nobody claims stays where it is.
+    std::set<IpAddress> claimed;
+    for (const auto& [name, member] : membership.members()) {
+      for (const gossip::Claim& claim : member.record.claims) claimed.insert(claim.address);
+    }
+    for (const IpAddress& address : settings.held) {
+      if (in_force->gateway_of.contains(address) && !IsStrict(address) && !claimed.contains(address)) claims[address] = 1;
+    }
   }
   // Whoever starts together with us is heard of within this; before that, nothing new is taken.
   leases.first_round_at = at + leases.timing.awake + leases.timing.lease;  // what an earlier start may still have in the kernel runs out

@@ -1,12 +1,16 @@
 #include "daemon/daemon.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <format>
-#include <random>
 
 #include "daemon/log.h"
+#include "daemon/start.h"
 #include "egressd/base/exit_codes.h"
 #include "egressd/control/files.h"
 #include "egressd/yaml/yaml.h"
@@ -22,23 +26,6 @@ constexpr Duration kLongestStart = std::chrono::seconds(20);
 // A handover takes little more than a second, most of which is lingering for packets on their way.
 constexpr Duration kLongestHandover = std::chrono::seconds(4);
 
-std::uint64_t WallMilliseconds() {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
-}
-
-std::uint64_t Seed() {
-  std::random_device random;
-  return (std::uint64_t{random()} << 32U) | random();
-}
-
-// Text of a policy file → set, for generations of this node and of others alike; so nothing of this host's surroundings goes in.
-std::expected<policy::PolicySet, std::vector<policy::Finding>> ParsePolicy(std::string_view text) {
-  auto parsed = yaml::ParsePolicy(text, "policy");
-  if (!parsed.ok()) return std::unexpected(std::move(parsed.findings));
-  return std::move(parsed.value);
-}
-
 // Which peer had which slot before the restart: table first_table + n has the peer's tunnel address as its default route.
 std::map<IpAddress, Slot> SlotsIn(const state::State& observed, const policy::NodeConfig::Datapath& datapath) {
   std::map<IpAddress, Slot> out;
@@ -50,20 +37,11 @@ std::map<IpAddress, Slot> SlotsIn(const state::State& observed, const policy::No
   return out;
 }
 
-// Where gossip listens, unless the node file says so: the node's own address, else every address of the family in which nodes meet.
-Endpoint ListenAddress(const policy::NodeConfig& config, const state::Host& host) {
-  Endpoint out{.port = config.cluster.listen_port};
-  if (config.cluster.listen_address) {
-    out.address = *config.cluster.listen_address;
-  } else if (config.node.address) {
-    out.address = *config.node.address;
-  } else {
-    const bool ipv6 = config.cluster.join.empty()
-                          ? host.DefaultRoute(Family::kIpv4) == nullptr && host.DefaultRoute(Family::kIpv6) != nullptr
-                          : config.cluster.join.front().address.family() == Family::kIpv6;
-    if (ipv6) out.address = IpAddress::Ipv6(std::array<std::uint8_t, 16>{});
-  }
-  return out;
+// Text of a policy file → set, for generations of this node and of others alike; so nothing of this host's surroundings goes in.
+std::expected<policy::PolicySet, std::vector<policy::Finding>> ParsePolicy(std::string_view text) {
+  auto parsed = yaml::ParsePolicy(text, "policy");
+  if (!parsed.ok()) return std::unexpected(std::move(parsed.findings));
+  return std::move(parsed.value);
 }
 
 }  // namespace
@@ -112,19 +90,12 @@ Result<void> Daemon::OpenEdges() {
     if (!bound) return std::unexpected(std::move(bound.error()).In("gossip"));
     socket = std::move(*bound);
   }
-  const Core::Files files{.generation = setup_.options.state_directory + "/generation", .keys = setup_.options.state_directory + "/keys"};
-  auto stored = control::ReadFile(files.generation);
-  if (!stored && stored.error().kind != ErrorKind::kNotFound) return std::unexpected(std::move(stored.error()));
-  auto stored_keys = control::ReadFile(files.keys);
-  if (!stored_keys && stored_keys.error().kind != ErrorKind::kNotFound) return std::unexpected(std::move(stored_keys.error()));
-  agent::Settings settings{.config = config,
-                           .keys = setup_.keys,
-                           .incarnation = WallMilliseconds(),
-                           .seed = Seed(),
-                           .stored = stored ? std::move(*stored) : "",
-                           .stored_keys = stored_keys ? std::move(*stored_keys) : "",
-                           .slots = SlotsIn(*observed, config.datapath)};
-  core_.emplace(agent::Agent(std::move(settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(*uplinks), config,
+  const Core::Files files = FilesIn(setup_.options);
+  auto settings = SettingsOf(setup_);
+  if (!settings) return std::unexpected(std::move(settings.error()));
+  settings->slots = SlotsIn(*observed, config.datapath);
+  for (const auto& [key, address] : observed->egress_addresses) settings->held.insert(key.address);
+  core_.emplace(agent::Agent(std::move(*settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(*uplinks), config,
                 std::move(socket), files, journal_);
 
   auto follower = discover::Follower::Open(config.workloads_directory);
@@ -186,6 +157,8 @@ void Daemon::OnRoundEnd() {
 }
 
 int Daemon::Run() {
+  // A page that must be read from disk first is a failover too late. Only what is touched is kept (12 MB, not the address space).
+  if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) Debug(std::format("memory is not locked: {}", std::strerror(errno)));
   Info(std::format("egressd {} on {}: cluster {}, {}", EGRESSD_VERSION, setup_.config.node.name, setup_.config.cluster.name,
                    setup_.keys.empty() ? std::string("of one (no gossip key)") : std::format("{} gossip key(s)", setup_.keys.size())));
   core_->LookAtHost();

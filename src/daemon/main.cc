@@ -7,8 +7,12 @@
 #include "daemon/log.h"
 #include "daemon/options.h"
 #include "daemon/setup.h"
+#include "daemon/start.h"
+#include "egressd/agent/farewell.h"
 #include "egressd/base/exit_codes.h"
 #include "egressd/control/files.h"
+#include "egressd/kernel/kernel.h"
+#include "egressd/net/udp.h"
 
 namespace egressd::daemon {
 
@@ -22,6 +26,20 @@ int ExitCode(const Error& error) {
 int Say(const Error& error) {
   std::fputs(std::format("egressd: {}\n", error.message).c_str(), stderr);
   return ExitCode(error);
+}
+
+// Tells the others that this node has left. Nobody hears it when there is no key, no network, or no state: then they find out by themselves.
+void SayFarewell(const Setup& setup, kernel::Kernel& kernel) {
+  const auto host = kernel.ReadHost();
+  const auto settings = SettingsOf(setup);
+  if (!host || !settings) return;
+  const std::vector<agent::OutgoingDatagram> farewell = agent::Farewell(*settings, *host);
+  if (farewell.empty()) return;
+  auto socket = net::UdpSocket::Bind(ListenAddress(setup.config, *host));
+  if (!socket) return;
+  for (const agent::OutgoingDatagram& datagram : farewell) {
+    if (auto sent = socket->Send(datagram.to, datagram.bytes); !sent) Say(sent.error());
+  }
 }
 
 // The two tasks that only take away. A broken node file must not keep addresses in place, so it is read for the names of things alone.
@@ -44,6 +62,8 @@ int TakeAway(const Options& options) {
   if (!kernel) return Say(kernel.error());
   const auto done = everything ? kernel->Cleanup() : kernel->ReleaseEgressAddresses();
   if (!done) return Say(done.error());
+  // What is still at its place is not given to others. Said once: who misses it waits for the leases.
+  if (setup && !everything) SayFarewell(*setup, *kernel);
   std::fputs(std::format("egressd: {} {}\n", done->size(), everything ? "kernel objects removed" : "egress addresses released").c_str(),
              stderr);
   return kDone;

@@ -121,7 +121,8 @@ class World {
                              .seed = random_.Next(),
                              .stored = node.disk,
                              .stored_keys = node.key_disk,
-                             .slots = {}};
+                             .slots = {},
+                             .held = node.Held()};
     node.agent = std::make_unique<agent::Agent>(std::move(settings), Parser(), Clock(node));
     node.paused_until = {};
     Log(name, "starts");

@@ -2,7 +2,8 @@
 # systemd has nothing to say against the unit, and its exposure score is low.
 . "$(dirname "$0")/world.sh"
 boot
-findings=$(world systemd-analyze verify --man=no egressd.service 2>&1 | grep -i 'egressd' || true)
+# systemd before 254 does not know RestartMode=, and does without it what it asks for.
+findings=$(world systemd-analyze verify --man=no egressd.service egressd-release.service 2>&1 | grep -i 'egressd' | grep -v "Unknown key 'RestartMode'" || true)
 equal "systemd-analyze verify" "" "$findings"
 world systemd-analyze security --no-pager egressd.service | sed -n '/✗/p' | cut -c1-110 || true
 line=$(world systemd-analyze security --no-pager egressd.service | grep 'Overall exposure')

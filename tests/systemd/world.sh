@@ -84,7 +84,7 @@ ln -sfn ../sbin/egressd /usr/bin/egressctl
 cd "$top/systemd"
 # Only the journal and what a test asks for: the host'\''s own services stay out.
 rm -rf /usr/lib/systemd/system/*.wants /etc/systemd/system/*.wants /etc/systemd/system/*.requires
-install -D -m 644 -t /usr/lib/systemd/system egressd.service
+install -D -m 644 -t /usr/lib/systemd/system egressd.service egressd-release.service
 install -D -m 644 -t /usr/lib/sysusers.d sysusers.d/egressd.conf
 install -D -m 644 -t /usr/lib/tmpfiles.d tmpfiles.d/egressd.conf
 install -D -m 644 -t /usr/lib/modules-load.d modules-load.d/egressd.conf

@@ -27,6 +27,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,8 @@ struct Settings {
   std::string stored_keys;           // what `Output::store_keys` last held, "" = nothing yet
   // Next-hop slots as found in the kernel at start: tunnel address of the gateway → slot. Keeps tables stable over restarts.
   std::map<IpAddress, Slot> slots;
+  // Egress IPs that the kernel has at start, of an earlier life.
+  std::set<IpAddress> held;
 };
 
 class Agent {

@@ -42,10 +42,10 @@ struct Solo {
   std::size_t commits = 0;
   std::size_t rechecks = 0;
 
-  explicit Solo(std::string stored = "") : disk(std::move(stored)) {
+  explicit Solo(std::string stored = "", std::set<IpAddress> held = {}) : disk(std::move(stored)) {
     policy::NodeConfig config;
     config.node.name = "solo";
-    Settings settings{.config = config, .keys = {}, .incarnation = 1, .seed = 1, .stored = disk, .slots = {}};
+    Settings settings{.config = config, .keys = {}, .incarnation = 1, .seed = 1, .stored = disk, .slots = {}, .held = std::move(held)};
     agent = std::make_unique<Agent>(std::move(settings), ParseLines, now);
   }
   void Host() {
@@ -130,6 +130,15 @@ TEST_CASE("the stored state brings policy, number and address back after a resta
     third.Host();
     CHECK(third.agent->status().generation == 0);
   }
+}
+
+TEST_CASE("what the kernel still has after a restart stays there") {
+  Solo first;
+  first.Host();
+  first.Apply("mailer");
+  Solo second(first.disk, {Ip("203.0.113.10")});
+  second.Host();
+  CHECK(second.agent->desired() == first.agent->desired());
 }
 
 TEST_CASE("a bad text changes nothing") {
