@@ -162,6 +162,9 @@ void Agent::Body::Announce(Time at, Output& output) {
   if (!in_force->selection) return;
   const policy::PolicySet& set = in_force->selection->set();
   for (const IpAddress& address : announcer.Due(at)) {
+    // This process may have stood still since it was decided that the address is to be announced.
+    const auto hold = inputs.holds.find(address);
+    if (hold == inputs.holds.end() || hold->second.standing != plan::Hold::Standing::kHeld) continue;
     const auto bound = in_force->gateway_of.find(address);
     if (bound == in_force->gateway_of.end()) continue;
     const auto gateway = set.gateways.find(bound->second);

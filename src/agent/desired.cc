@@ -154,6 +154,9 @@ bool Agent::Body::MayClaim(Time at, const gossip::Claim& claim, const Holding& h
   const bool taken = std::ranges::contains(holding.taken, claim.address);
   if (IsStrict(claim.address)) {
     if (MayHold(at, claim.address)) return true;
+    // Silent for its recipient, and no longer asked for: the claim stands until the recipient's, so that packets are still sent here.
+    const auto offering = handover.offerings.find(claim.address);
+    if (offering != handover.offerings.end() && offering->second.stage == Offering::Stage::kSilent) return true;
     leases.wanted[claim.address] = claim.term;
     return !taken && leases.unconfirmed.contains(claim.address);
   }

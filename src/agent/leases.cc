@@ -140,12 +140,17 @@ void Agent::Body::Fence(Time at, Output& output) {
 // A round of consent, if one is due; the requests go out with this step.
 void Agent::Body::AdvanceRound(Time at, Output& output) {
   const std::vector<gossip::Claim> wishes = StrictWishes();
-  if (wishes.empty() || at < leases.first_round_at || leaving) {
+  // What is not asked for any more is given back at once: the next holder waits for it.
+  const bool gives_back = std::ranges::any_of(leases.asked, [&](const IpAddress& address) {
+    return !std::ranges::contains(wishes, address, &gossip::Claim::address);
+  });
+  if ((wishes.empty() && !gives_back) || at < leases.first_round_at || leaving) {
     leases.next_round = wishes.empty() || leaving ? kNever : leases.first_round_at;
     return;
   }
   const bool new_wish = std::ranges::any_of(wishes, [&](const gossip::Claim& wish) { return !leases.asked.contains(wish.address); });
-  if (leases.next_round > at && leases.next_round != kNever && !(new_wish && at - leases.asker.begun() >= leases.timing.round / 4)) return;
+  const bool may_hurry = (new_wish || gives_back) && at - leases.asker.begun() >= leases.timing.round / 4;
+  if (leases.next_round > at && leases.next_round != kNever && !may_hurry) return;
   const Electorate electorate = CurrentElectorate();
   leases.asked.clear();
   for (const gossip::Claim& wish : wishes) leases.asked.insert(wish.address);

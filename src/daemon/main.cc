@@ -28,7 +28,8 @@ int Say(const Error& error) {
   return ExitCode(error);
 }
 
-// Tells the others that this node has left. Nobody hears it when there is no key, no network, or no state: then they find out by themselves.
+// Tells the others that this node has left. Nobody hears it when there is no key, no network, or no state: then they find out by
+// themselves.
 void SayFarewell(const Setup& setup, kernel::Kernel& kernel) {
   const auto host = kernel.ReadHost();
   const auto settings = SettingsOf(setup);

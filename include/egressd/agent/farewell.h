@@ -1,6 +1,6 @@
-// What is said in the name of a node whose daemon died and does not come back, by a process that is not that daemon: that the node has left.
-// The others take its egress IPs at once, instead of waiting for its leases. Called by `egressd --release-after-crash`, after the kernel has
-// let go of the addresses.
+// What is said in the name of a node whose daemon died and does not come back, by a process that is not that daemon: that the node has
+// left. The others take its egress IPs at once, instead of waiting for its leases. Called by `egressd --release-after-crash`, after the
+// kernel has let go of the addresses.
 #pragma once
 
 #include <vector>
