@@ -81,7 +81,9 @@ power_loss() {  # power_loss GATEWAY
   pids=$(ip netns pids "$1")
   [[ -z $pids ]] || kill -STOP $pids
   darken "$1" under uplink
-  for network in under uplink; do ip -n $network link del "$1"; done
+  for network in under uplink; do
+    if ip -n $network link show "$1" >/dev/null 2>&1; then ip -n $network link del "$1"; fi   # a source node has no uplink
+  done
   [[ -z $pids ]] || kill -KILL $pids
   [[ -z ${DAEMON[$1]:-} ]] || { wait "${DAEMON[$1]}" 2>/dev/null || true; unset "DAEMON[$1]"; }
 }

@@ -10,6 +10,10 @@ network uplink
 outside
 for ((n = 1; n <= 3; ++n)); do gateway_node gw$n $n; done
 for ((n = 4; n <= count; ++n)); do node src$n $n; done
+# All namespaces share the kernel's one neighbour table, which holds 1,024 entries that may age: 60 hosts that know each other would need 3,540. Permanent
+# ones are not counted.
+for node in "${NODES[@]}"; do echo "neighbour replace ${UNDERLAY[$node]} lladdr $(on "$node" cat /sys/class/net/under0/address) dev under0 nud permanent"; done >"$LAB/neighbours"
+for node in "${NODES[@]}"; do grep -v " ${UNDERLAY[$node]} " "$LAB/neighbours" | ip -n "$node" -batch -; done
 # A site names some of its nodes, not all.
 for node in "${NODES[@]}"; do
   node_file "$node" "$([[ $node == gw* ]] && echo gateway || echo source)"
