@@ -66,7 +66,9 @@ void Agent::Body::Take(Time at, const ForeignAnnouncement& input, Output& output
   if (hold == committed_holds.end() || hold->second.standing != plan::Hold::Standing::kHeld || !claims.contains(input.address)) return;
   if (handover.offerings.contains(input.address)) return;
   const auto since = conflicts.held_since.find(input.address);
-  const bool fresh = since != conflicts.held_since.end() && at - since->second < kDefended;
+  // Who sees nobody any more is the one that is cut off.
+  const bool sees_others = std::ranges::any_of(membership.members(), [](const auto& entry) { return entry.second.lives(); });
+  const bool fresh = sees_others && since != conflicts.held_since.end() && at - since->second < kDefended;
   const auto last = conflicts.defended.find(input.address);
   if (IsStrict(input.address) || fresh) {
     // A majority says that it is ours, or the former holder has not let go yet. Two that are sure of themselves must not shout for ever.

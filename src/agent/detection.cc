@@ -8,7 +8,7 @@ namespace egressd::agent {
 namespace {
 
 // A lease was prolonged last at most one BFD packet after its daemon was last heard; the rest is for clocks and for the way.
-constexpr Duration kMargin{250'000};
+constexpr Duration kMargin{100'000};
 
 }  // namespace
 

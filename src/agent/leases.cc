@@ -16,8 +16,9 @@ namespace {
 // commit of everything after a start must fit.
 constexpr Duration kAwake{5'000'000};
 constexpr int kRenewalsPerLease = 5;
-// A process that stood still for longer than its lease hears the others before it holds again.
-constexpr Duration kLongestRenewalInterval{3'000'000};
+// Often, because what is left of a lease when its daemon dies decides when the next holder may be sure that it is over; but renewing takes
+// about 15 us for each egress IP, and no more than a hundredth of one processor.
+constexpr Duration kShortestRenewalInterval{200'000}, kLongestRenewalInterval{3'000'000}, kRenewalOfOne{1'500};
 
 }  // namespace
 
@@ -232,7 +233,9 @@ void Agent::Body::Take(Time at, const Renewed& input, Output&) {
   }
   if (const std::optional<Duration> shortest = ShortestLease()) {
     leases.ends = at + *shortest;
-    leases.next_renewal = at + std::min(*shortest / kRenewalsPerLease, kLongestRenewalInterval);
+    const auto held = static_cast<std::int64_t>(committed_holds.size());
+    const Duration wanted = std::clamp(Duration{kRenewalOfOne * held}, kShortestRenewalInterval, kLongestRenewalInterval);
+    leases.next_renewal = at + std::min(*shortest / kRenewalsPerLease, wanted);
   }
 }
 

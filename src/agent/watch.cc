@@ -6,15 +6,24 @@
 namespace egressd::agent {
 namespace {
 
-// Twice as many echo requests as BFD packets, and four of them unanswered: together no later than the session's own detection time, which
-// begins with the last packet before the death and ends at least two intervals after it.
-constexpr int kEchoesPerInterval = 2, kEchoesMissed = 4;
+// Of BFD packets. Two of them without an echo reply: no later than the session's own detection time, which begins with the last packet before
+// the death and ends at least two intervals after it.
+constexpr int kIntervalsUnanswered = 2;
+constexpr int kEchoesPerInterval = 2, kEchoesPerIntervalInDoubt = 20;
 
-Duration EchoInterval(const WatchedPeer& peer) { return std::max(peer.timers.min_tx, peer.timers.min_rx) / kEchoesPerInterval; }
+Duration Interval(const WatchedPeer& peer) { return std::max(peer.timers.min_tx, peer.timers.min_rx); }
 
 }  // namespace
 
-Duration Watch::Patience(const Peer& peer) const { return EchoInterval(peer.config) * kEchoesMissed; }
+Duration Watch::Patience(const Peer& peer) const { return Interval(peer.config) * kIntervalsUnanswered; }
+
+// A BFD packet is late (they come after 75 to 100 % of an interval), or the session is down already.
+bool Watch::InDoubt(Time now, const Peer& peer) const {
+  if (peer.liveness == Liveness::kDaemonSilent) return true;
+  const bfd::Session* session = sessions_.Find(peer.config.underlay);
+  if (session == nullptr || session->state() != bfd::State::kUp || !session->last_received()) return false;
+  return now - *session->last_received() >= Interval(peer.config) * 5 / 4;
+}
 
 void Watch::Set(Time now, const std::map<std::string, WatchedPeer>& peers) {
   std::map<IpAddress, bfd::Timers> sessions;
@@ -39,16 +48,17 @@ void Watch::Receive(Time now, const EchoReply& reply) {
   const auto name = by_tunnel_.find(reply.from);
   if (name == by_tunnel_.end()) return;
   Peer& peer = peers_.at(name->second);
-  // A reply that is older than the patience says nothing about now.
+  // A reply to what was asked longer ago than the patience says nothing about now.
   const auto age = static_cast<std::uint16_t>(peer.sequence - reply.sequence);
-  if (age <= kEchoesMissed) peer.answered = now;
+  if (age < kRemembered && now - peer.sent[reply.sequence % kRemembered] <= Patience(peer)) peer.answered = now;
 }
 
 void Watch::Advance(Time now) {
   Duration shortest{1'000'000};
-  for (const auto& [name, peer] : peers_) shortest = std::min(shortest, EchoInterval(peer.config));
+  for (const auto& [name, peer] : peers_) shortest = std::min(shortest, Interval(peer.config) / kEchoesPerInterval);
   if (expected_ != kNever && now - expected_ > shortest) {
     for (auto& [name, peer] : peers_) peer.answered = now;
+    sessions_.Forgive(now, now - expected_);
   }
   sessions_.Advance(now);
   for (const bfd::Sessions::Change& change : sessions_.TakeChanges()) {
@@ -65,7 +75,8 @@ void Watch::Advance(Time now) {
   for (auto& [name, peer] : peers_) {
     if (peer.next_echo <= now) {
       echoes_.push_back({.from = {}, .to = peer.config.tunnel, .sequence = ++peer.sequence});
-      peer.next_echo = now + EchoInterval(peer.config);
+      peer.sent[peer.sequence % kRemembered] = now;
+      peer.next_echo = now + Interval(peer.config) / (InDoubt(now, peer) ? kEchoesPerIntervalInDoubt : kEchoesPerInterval);
     }
     Judge(now, name, peer);
   }

@@ -8,12 +8,16 @@
 //       │ ──────── detection time over, echo silent ───────────────────────────────> │
 //       <───────────────────────── BFD is up again ───────────────────────────────────┘
 //
+// Echo requests are few while BFD packets come, and many as soon as one is late: when the detection time is over, a path that loses a
+// third of all packets has answered several of them, and a dead host none.
+//
 // 1. kSilent and kDaemonSilent are said only of a peer whose session was up since it is watched (or since it was last silent).
 // 2. A process that stood still itself (Advance comes late) blames nobody: what waited in its sockets is read first, and silence counts
 //    from then on.
 // Pure. Owned by the agent; the peers are the nodes that share a gateway with this one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -66,13 +70,16 @@ class Watch {
   const bfd::Sessions& sessions() const { return sessions_; }
 
  private:
+  static constexpr std::size_t kRemembered = 128;
   struct Peer {
     WatchedPeer config;
     Liveness liveness = Liveness::kUnknown;
     std::uint16_t sequence = 0;
     Time next_echo{};
-    std::optional<Time> answered;   // last echo reply
+    std::array<Time, kRemembered> sent{};   // by sequence number: when
+    std::optional<Time> answered;           // last echo reply
   };
+  bool InDoubt(Time now, const Peer& peer) const;
   Duration Patience(const Peer& peer) const;
   void Judge(Time now, const std::string& name, Peer& peer);
   void Say(const std::string& name, Peer& peer, Liveness liveness);

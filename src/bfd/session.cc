@@ -32,6 +32,10 @@ Duration Session::detection_time() const {
   return remote_.multiplier * std::max(min_rx_in_use_, remote_.desired_min_tx);
 }
 
+void Session::Forgive(Time now, Duration late) {
+  if (heard_) last_received_ = std::min(now, *last_received_ + late);
+}
+
 Time Session::Deadline() const { return heard_ ? *last_received_ + detection_time() : kNever; }
 
 std::optional<Duration> Session::transmit_interval() const {

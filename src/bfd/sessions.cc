@@ -105,6 +105,14 @@ void Sessions::Receive(Time now, const IpAddress& from, std::uint8_t time_to_liv
   Collect(*entry, before);
 }
 
+void Sessions::Forgive(Time now, Duration late) {
+  for (auto& [discriminator, entry] : entries_) {
+    const State before = entry.session.state();
+    entry.session.Forgive(now, late);
+    Collect(entry, before);
+  }
+}
+
 void Sessions::Advance(Time now) {
   while (!due_.empty() && due_.begin()->first <= now) {
     const auto at = entries_.find(due_.begin()->second);

@@ -176,6 +176,7 @@ void Core::Repair() {
 
 void Core::LookAtHost() {
   look_at_ = kNever;
+  last_look_ = EventLoop::Now();
   auto host = kernel_.ReadHost();
   if (!host) {
     Warn("host: " + host.error().message);
@@ -192,7 +193,7 @@ void Core::TakeNotifications() {
   const auto dirt = kernel_.TakeNotifications();
   const Time now = EventLoop::Now();
   if (dirt.ours && has_committed_) repair_at_ = std::min(repair_at_, std::max(now + kGather, last_repair_ + between_repairs_));
-  if (dirt.host) look_at_ = std::min(look_at_, now + kGather);
+  if (dirt.host) look_at_ = std::min(look_at_, std::max(now, last_look_ + kGather));  // a link that goes down is seen at once
 }
 
 void Core::TakeDatagrams() {

@@ -99,6 +99,7 @@ class Core {
   Time agent_wakes_ = kNever;
   Time repair_at_ = kNever;
   Time look_at_ = kNever;              // at the host
+  Time last_look_{};
   Time leave_by_ = kNever;
   std::function<void()> left_;
   Time last_repair_{};                 // the last one that found something

@@ -43,6 +43,8 @@ class Session {
   // A packet for this session: Your Discriminator is ours, or zero and it came from this session's peer. A packet that waited while this
   // process stood still counts from now: who was stopped reads what has arrived, and then calls Advance.
   void Receive(Time now, const Packet& packet);
+  // This process could not hear for so long before `now`: the silence does not count.
+  void Forgive(Time now, Duration late);
   // Sends what is due and ends the session when the detection time is over.
   void Advance(Time now);
   // Later than the `now` of the last Advance.

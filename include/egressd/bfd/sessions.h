@@ -40,6 +40,8 @@ class Sessions {
   void Set(Time now, const std::map<IpAddress, Timers>& peers);
   // What came to port 3784.
   void Receive(Time now, const IpAddress& from, std::uint8_t time_to_live, std::span<const std::uint8_t> bytes);
+  // This process stood still for so long before `now`; what waits in its socket was not read yet.
+  void Forgive(Time now, Duration late);
   void Advance(Time now);
   Time NextTimer() const;
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Real daemons whose networks fall apart and come together again in any order: at rest at most one MAC has an address, no packet outside ever has a wrong
 # source, and 5 s after the last cut is healed all nodes agree. Three gateways and a source node; first with `quorum: none`, then with `majority`.
-. "$(dirname "$0")/../lab/lab.sh"
+. "$(dirname "$0")/lab.sh"
 . "$LAB_DIR/traffic.sh"
 everybody="src1 gw1 gw2 gw3"
 lab_cluster 1 3

@@ -2,7 +2,7 @@
 # 60 daemons on one network: in sync within 10 s of a joint start, a death known everywhere within 5 s, less than 12 MB resident each.
 #   tests/lab/sixty.sh [NODES]
 export LAB_OFFLOAD=1   # nothing here is about what packets look like on a wire
-. "$(dirname "$0")/../lab/lab.sh"
+. "$(dirname "$0")/lab.sh"
 . "$LAB_DIR/traffic.sh"
 count=${1:-60}
 network under

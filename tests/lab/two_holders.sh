@@ -1,7 +1,7 @@
 #!/bin/bash
 # The holder's daemon stands still (SIGSTOP) or is gone (SIGKILL, nobody starts it again) while its kernel lives on: the address moves, and the outside
 # never finds two hosts that answer for it, nor a packet by the old one after the new one has it. Under `takeover: immediate` and `strict`.
-. "$(dirname "$0")/../lab/lab.sh"
+. "$(dirname "$0")/lab.sh"
 . "$LAB_DIR/traffic.sh"
 lab_cluster 1 2   # with `strict` the source node is the third voter
 start_cluster

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A gateway with 10,000 established TCP connections and 200 UDP flows of two source nodes, on the same source ports, loses its power: all of them go on.
 #   tests/lab/connections.sh [TCP] [UDP]
-. "$(dirname "$0")/../lab/lab.sh"
+. "$(dirname "$0")/lab.sh"
 . "$LAB_DIR/traffic.sh"
 tcp=${1:-10000} udp=${2:-200}
 may_end=$((tcp / 10000))   # 99.99 % survive

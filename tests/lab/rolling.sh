@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every daemon is restarted, one after the other, with `on_stop: keep` and SIGTERM and then with SIGKILL, and the policy changes 20 times: 1,000 packets/s
 # in each direction lose nothing.
-. "$(dirname "$0")/../lab/lab.sh"
+. "$(dirname "$0")/lab.sh"
 . "$LAB_DIR/traffic.sh"
 lab_cluster 1 2
 node_files

@@ -2,7 +2,7 @@
 # Planned handover: 5,000 packets/s in each direction and 300 open connections while an egress IP is moved, its gateway drained, and while it returns by
 # itself. Nothing is lost, nothing ends.
 #   tests/lab/drain.sh [MOVES]
-. "$(dirname "$0")/../lab/lab.sh"
+. "$(dirname "$0")/lab.sh"
 . "$LAB_DIR/traffic.sh"
 moves=${1:-12}
 lab_cluster 1 2
