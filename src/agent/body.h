@@ -66,11 +66,14 @@ struct Agent::Body : Knowledge {
   void AdvanceRound(Time now, Output& output);
   void AdvanceRenewal(Time now, Output& output);
   void TakeConsent(Time now, Output& output);
-  void RenewLeases(Output& output);
+  bool IsCovered(Time now) const;
+  bool IsStrictlyHeld(const std::pair<const IpAddress, plan::Hold>& hold) const;
+  void RenewLeases(Output& output) const;
   std::optional<Duration> ShortestLease() const;
   void LeasesPlaced(Time now);
   void Fence(Time now, Output& output);
-  void WakeForCommit(Output& output) const;
+  void WakeForLeases(Output& output);
+  void WakeForCommit(Time now, Output& output);
   Time LeaseTimer() const;
 
   // ---- handover.cc

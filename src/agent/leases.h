@@ -37,8 +37,9 @@ struct LeaseState {
   Time first_round_at = kNever, next_round = kNever, next_renewal = kNever;
   Time ends = kNever;                                    // of the leases that this node prolongs alone
   Time fenced_until = Time::min();                       // nothing is held before
+  bool round_opened = false;                             // the kernel is awake for this round, and for nothing else
   bool round_used = false;                               // the kernel takes one batch of leases a round
-  bool commit_waits = false;                             // for a round
+  bool commit_waits = false;                             // for a round that consents to everything in it
 };
 
 }  // namespace egressd::agent
