@@ -59,6 +59,8 @@ struct Agent::Body : Knowledge {
   bool HasPeers() const;
   std::optional<Duration> LeaseOf(const IpAddress& address) const;
   Electorate CurrentElectorate() const;
+  Electorate ElectorateWith(const std::set<Endpoint>& former) const;
+  void CompareElectorate(const std::string& node, std::uint64_t digest);
   bool HasQuorum() const;
   bool MayHold(Time now, const IpAddress& address) const;
   std::vector<gossip::Claim> StrictWishes() const;

@@ -57,27 +57,40 @@ std::optional<Duration> Agent::Body::LeaseOf(const IpAddress& address) const {
   return gateway == nullptr ? policy::Gateway{}.restart_grace : gateway->restart_grace;
 }
 
-// Every node that has not left, and every join address where nobody is known.
-Electorate Agent::Body::CurrentElectorate() const {
+// Every node that has not left, and every join address and former peer where nobody is known.
+Electorate Agent::Body::CurrentElectorate() const { return ElectorateWith(leases.former); }
+
+Electorate Agent::Body::ElectorateWith(const std::set<Endpoint>& former) const {
   std::set<Endpoint> inhabited;
   if (underlay) inhabited.insert(OwnEndpoint());
-  std::uint64_t digest = StableHash(settings.config.node.name);
   std::set<std::string> names{settings.config.node.name};
   for (const auto& [name, member] : membership.members()) {
     inhabited.insert(member.record.gossip);
     if (member.verdict != gossip::Verdict::kLeft) names.insert(name);
   }
-  Electorate electorate{.size = names.size()};
-  for (const Endpoint& contact : settings.config.cluster.join) {
+  Electorate electorate;
+  std::set<Endpoint> contacts = former;
+  contacts.insert(settings.config.cluster.join.begin(), settings.config.cluster.join.end());
+  for (const Endpoint& contact : contacts) {
     if (inhabited.contains(contact)) continue;
     electorate.unknown.push_back(contact);
     names.insert(contact.ToString());
   }
   electorate.size = names.size();
-  digest = 0;
-  for (const std::string& name : names) digest = StableHash(name, digest);
-  electorate.digest = digest;
+  for (const std::string& name : names) electorate.digest = StableHash(name, electorate.digest);
   return electorate;
+}
+
+// Another node has said which electorate it sees.
+void Agent::Body::CompareElectorate(const std::string& node, std::uint64_t digest) {
+  if (leases.former.empty()) return;
+  std::set<Endpoint> known;
+  for (const auto& [name, member] : membership.members()) known.insert(member.record.gossip);
+  std::erase_if(leases.former, [&](const Endpoint& peer) { return known.contains(peer); });
+  const Electorate without = ElectorateWith({});
+  if (std::exchange(leases.digest_without_former, without.digest) != without.digest) leases.without_former.clear();
+  if (digest == without.digest) leases.without_former.insert(node);
+  if (leases.without_former.size() > without.size / 2) leases.former.clear();
 }
 
 // With `quorum: majority`, a node that does not see most of the others alive holds nothing.
@@ -288,10 +301,12 @@ Time Agent::Body::LeaseTimer() const {
 
 void Agent::Body::Receive(Time at, const Endpoint& from, const std::string& sender, const LeaseRequest& request) {
   if (!synced) return;
+  CompareElectorate(sender, request.electorate);
   SendLetter(from, leases.voter.Answer(at, sender, request, CurrentElectorate().digest));
 }
 
 void Agent::Body::Receive(Time at, const std::string& sender, const LeaseGrant& grant, Output& output) {
+  CompareElectorate(sender, grant.electorate);
   leases.asker.Receive(sender, grant);
   TakeConsent(at, output);
 }

@@ -40,6 +40,7 @@ struct Universe {
   World world;
   policy::Takeover takeover;
   Safety safety;
+  bool may_forget = true;   // may a node lose its state directory?
   Universe(std::uint64_t seed, policy::Takeover the_takeover)
       : world(seed), takeover(the_takeover), safety(world, the_takeover, LeaseOf(the_takeover)) {}
 
@@ -68,7 +69,7 @@ struct Universe {
   void Restart(const std::string& name, Time until) {
     const std::uint64_t kind = world.random().Below(3);
     if (kind == 0) world.Kill(name); else world.Crash(name);
-    if (kind == 2) world[name].disk.clear();
+    if (kind == 2 && may_forget) world[name].disk.clear();
     world.At(until, [this, name] { world.Start(name); });
   }
   void Fault(Time end);
@@ -207,10 +208,16 @@ std::string RunSeed(std::uint64_t seed, policy::Takeover takeover, std::size_t& 
   };
   const std::uint64_t fewest = takeover == policy::Takeover::kStrict ? 3 : 2;
   const std::uint64_t size = fewest + world.random().Below(7 - fewest);
+  // Who forgets everything knows how many nodes there are from its join addresses alone.
+  std::vector<std::string> join{"10.0.0.1", "10.0.0.2"};
+  universe.may_forget = takeover == policy::Takeover::kImmediate || world.random().Chance(0.5);
+  for (std::uint64_t i = 3; i <= size && takeover == policy::Takeover::kStrict && universe.may_forget; ++i) {
+    join.push_back(std::format("10.0.0.{}", i));
+  }
   for (std::uint64_t i = 1; i <= size; ++i) {
     const bool gateway = i <= 2 || world.random().Chance(0.4);
     const std::string name(1, static_cast<char>('a' + i - 1));
-    world.Add(name, static_cast<int>(i), {{"role", gateway ? "gateway" : "worker"}}, {"10.0.0.1", "10.0.0.2"});
+    world.Add(name, static_cast<int>(i), {{"role", gateway ? "gateway" : "worker"}}, join);
     world[name].rate = 0.95 + 0.001 * static_cast<double>(world.random().Below(101));
   }
   for (const std::string& name : universe.Names()) {
