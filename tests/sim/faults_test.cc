@@ -1,9 +1,12 @@
 // Random universes: faults for a while, then none; after a bounded time everything must be in order again.
 // EGRESSD_SIM_SEEDS=N runs more of them, EGRESSD_SIM_SEED=N one, EGRESSD_SIM_LOG=1 shows all that it says, as it says it.
+// EGRESSD_SIM_SECONDS=N is the soak: seeds that nobody has seen, for so long.
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 
 #include "sim/safety.h"
 #include "sim/world.h"
@@ -267,6 +270,25 @@ TEST_CASE("whatever happens, once faults stop every egress IP is held once and e
 
 TEST_CASE("takeover strict: whatever happens, no two nodes answer for an egress IP, and once faults stop one does") {
   RunSeeds(policy::Takeover::kStrict);
+}
+
+TEST_CASE("the soak: fresh seeds, immediate and strict in turn, for as long as it is told") {
+  const char* seconds = std::getenv("EGRESSD_SIM_SECONDS");
+  if (seconds == nullptr) return;
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + std::chrono::seconds(std::strtoll(seconds, nullptr, 10));
+  const std::uint64_t first = std::random_device{}();
+  std::uint64_t seed = first;
+  std::size_t taken = 0;
+  for (; Clock::now() < end; ++seed) {
+    for (const policy::Takeover takeover : {policy::Takeover::kImmediate, policy::Takeover::kStrict}) {
+      const std::string wrong = RunSeed(seed, takeover, taken);
+      if (!wrong.empty()) FAIL_CHECK((takeover == policy::Takeover::kStrict ? "strict, " : "immediate, ") << wrong);
+    }
+  }
+  std::printf("soak: seeds %llu to %llu, each immediate and strict, %zu takeovers\n", static_cast<unsigned long long>(first),
+              static_cast<unsigned long long>(seed - 1), taken);
+  CHECK(taken >= 2 * (seed - first));
 }
 
 }  // namespace egressd::sim
