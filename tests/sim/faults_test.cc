@@ -283,7 +283,8 @@ TEST_CASE("the soak: fresh seeds, immediate and strict in turn, for as long as i
   for (; Clock::now() < end; ++seed) {
     for (const policy::Takeover takeover : {policy::Takeover::kImmediate, policy::Takeover::kStrict}) {
       const std::string wrong = RunSeed(seed, takeover, taken);
-      if (!wrong.empty()) FAIL_CHECK((takeover == policy::Takeover::kStrict ? "strict, " : "immediate, ") << wrong);
+      const std::string universe = takeover == policy::Takeover::kStrict ? "strict" : "immediate";
+      if (!wrong.empty()) FAIL_CHECK(universe << ", " << wrong);
     }
   }
   std::printf("soak: seeds %llu to %llu, each immediate and strict, %zu takeovers\n", static_cast<unsigned long long>(first),

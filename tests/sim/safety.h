@@ -85,9 +85,9 @@ class Safety {
 
   void ExpectYield(const World::Node& newcomer, const World::Node& other, const IpAddress& address) {
     const Time by = world_.now() + world_.weather.longest + kStep;
-    world_.At(by, [this, first = other.name, second = newcomer.name, life = other.incarnation, address] {
+    world_.At(by, [this, first = other.name, second = newcomer.name, life = other.incarnation, since = since_[other.name][address], address] {
       World::Node &node = world_[first], &rival = world_[second];
-      if (node.incarnation != life || !CanHear(rival, node)) return;
+      if (node.incarnation != life || since_[first][address] != since || !CanHear(rival, node)) return;  // it may have begun anew
       if (world_.Answers(node, address) && world_.Answers(rival, address)) {
         Break(std::format("{} goes on to answer for {} after {} has announced it", first, address.ToString(), second));
       }

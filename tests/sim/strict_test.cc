@@ -1,6 +1,8 @@
 // `takeover: strict`, rule by rule (src/agent/votes.h): each test fails when its rule is taken away.
 #include <doctest/doctest.h>
 
+#include <chrono>
+
 #include "agent/votes.h"
 #include "sim/safety.h"
 
