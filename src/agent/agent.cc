@@ -35,7 +35,7 @@ Knowledge::Knowledge(Settings the_settings, PolicyParser the_parser, const Store
       now(start),
       watch(settings.seed),
       drained(stored.drained),
-      leases(start, settings.config.cluster.profile, settings.incarnation),
+      leases(start, settings.config.cluster.profile, settings.incarnation, stored.peers),
       slots(settings.slots) {}
 
 Agent::Body::Body(Settings the_settings, PolicyParser the_parser, const Stored& stored, Time start)
@@ -182,6 +182,7 @@ void Agent::Body::Store(Output& output) {
   for (const auto& [name, member] : membership.members()) {
     if (member.verdict != gossip::Verdict::kLeft) next.peers.insert(member.record.gossip);
   }
+  next.peers.insert(leases.former.begin(), leases.former.end());
   if (!synced || next == remembered) return;
   remembered = std::move(next);
   output.store = Encode(Stored{.incarnation = remembered.incarnation,

@@ -206,7 +206,7 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
   if (input.error && input.error->kind == ErrorKind::kExpired) {
     // This process stood still between the decision and the commit, or a strict lease waits for its round: decide again.
     view_changed = true;
-    leases.commit_waits = std::ranges::any_of(inputs.holds, [&](const auto& entry) { return IsStrict(entry.first); });
+    leases.commit_waits = std::ranges::any_of(inputs.holds, [&](const auto& entry) { return IsStrictlyHeld(entry); });
     commit_needed = commit_needed || !leases.commit_waits;
     return;
   }

@@ -59,6 +59,8 @@ struct Agent::Body : Knowledge {
   bool HasPeers() const;
   std::optional<Duration> LeaseOf(const IpAddress& address) const;
   Electorate CurrentElectorate() const;
+  Electorate ElectorateWith(const std::set<Endpoint>& former) const;
+  void CompareElectorate(const std::string& node, std::uint64_t digest);
   bool HasQuorum() const;
   bool MayHold(Time now, const IpAddress& address) const;
   std::vector<gossip::Claim> StrictWishes() const;
@@ -66,11 +68,14 @@ struct Agent::Body : Knowledge {
   void AdvanceRound(Time now, Output& output);
   void AdvanceRenewal(Time now, Output& output);
   void TakeConsent(Time now, Output& output);
-  void RenewLeases(Output& output);
+  bool IsCovered(Time now) const;
+  bool IsStrictlyHeld(const std::pair<const IpAddress, plan::Hold>& hold) const;
+  void RenewLeases(Output& output) const;
   std::optional<Duration> ShortestLease() const;
   void LeasesPlaced(Time now);
   void Fence(Time now, Output& output);
-  void WakeForCommit(Output& output) const;
+  void WakeForLeases(Output& output);
+  void WakeForCommit(Time now, Output& output);
   Time LeaseTimer() const;
 
   // ---- handover.cc

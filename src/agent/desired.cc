@@ -336,7 +336,7 @@ void Agent::Body::Rebuild(Output& output) {
   }
   commit_needed = false;
   output.commit = ++revision;
-  WakeForCommit(output);
+  WakeForCommit(now, output);
   if (apply_waits) pending->revision = revision;
 }
 

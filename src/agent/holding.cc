@@ -44,13 +44,15 @@ void Take(const HoldingView& view, const gossip::Claims& claims, Holding& holdin
   std::map<Group, std::vector<IpAddress>> homeless;
   std::map<std::string, std::vector<const NodeView*>> gateways;
   for (const auto& [address, gateway] : view.gateway_of) {
-    if (view.offered.contains(address) && CanTake(view, view.self, address)) {
+    const gossip::Hold* holder = claims.HolderOf(address);
+    const bool mine = holder != nullptr && holder->node == view.self;  // offered, and taken already
+    if (view.offered.contains(address) && !mine && CanTake(view, view.self, address)) {
       holders[address] = view.self;
       holding.claims.push_back({.address = address, .term = claims.NextTerm(address)});
       holding.taken.push_back(address);
       continue;
     }
-    if (const gossip::Hold* holder = claims.HolderOf(address)) {
+    if (holder != nullptr) {
       holders[address] = holder->node;
       continue;
     }

@@ -58,27 +58,40 @@ std::optional<Duration> Agent::Body::LeaseOf(const IpAddress& address) const {
   return gateway == nullptr ? policy::Gateway{}.restart_grace : gateway->restart_grace;
 }
 
-// Every node that has not left, and every join address where nobody is known.
-Electorate Agent::Body::CurrentElectorate() const {
+// Every node that has not left, and every join address and former peer where nobody is known.
+Electorate Agent::Body::CurrentElectorate() const { return ElectorateWith(leases.former); }
+
+Electorate Agent::Body::ElectorateWith(const std::set<Endpoint>& former) const {
   std::set<Endpoint> inhabited;
   if (underlay) inhabited.insert(OwnEndpoint());
-  std::uint64_t digest = StableHash(settings.config.node.name);
   std::set<std::string> names{settings.config.node.name};
   for (const auto& [name, member] : membership.members()) {
     inhabited.insert(member.record.gossip);
     if (member.verdict != gossip::Verdict::kLeft) names.insert(name);
   }
-  Electorate electorate{.size = names.size()};
-  for (const Endpoint& contact : settings.config.cluster.join) {
+  Electorate electorate;
+  std::set<Endpoint> contacts = former;
+  contacts.insert(settings.config.cluster.join.begin(), settings.config.cluster.join.end());
+  for (const Endpoint& contact : contacts) {
     if (inhabited.contains(contact)) continue;
     electorate.unknown.push_back(contact);
     names.insert(contact.ToString());
   }
   electorate.size = names.size();
-  digest = 0;
-  for (const std::string& name : names) digest = StableHash(name, digest);
-  electorate.digest = digest;
+  for (const std::string& name : names) electorate.digest = StableHash(name, electorate.digest);
   return electorate;
+}
+
+// Another node has said which electorate it sees.
+void Agent::Body::CompareElectorate(const std::string& node, std::uint64_t digest) {
+  if (leases.former.empty()) return;
+  std::set<Endpoint> known;
+  for (const auto& [name, member] : membership.members()) known.insert(member.record.gossip);
+  std::erase_if(leases.former, [&](const Endpoint& peer) { return known.contains(peer); });
+  const Electorate without = ElectorateWith({});
+  if (std::exchange(leases.digest_without_former, without.digest) != without.digest) leases.without_former.clear();
+  if (digest == without.digest) leases.without_former.insert(node);
+  if (leases.without_former.size() > without.size / 2) leases.former.clear();
 }
 
 // With `quorum: majority`, a node that does not see most of the others alive holds nothing.
@@ -141,24 +154,32 @@ void Agent::Body::Fence(Time at, Output& output) {
 // A round of consent, if one is due; the requests go out with this step.
 void Agent::Body::AdvanceRound(Time at, Output& output) {
   const std::vector<gossip::Claim> wishes = StrictWishes();
-  // What is not asked for any more is given back at once: the next holder waits for it.
+  // What is not asked for any more is given back at once: the next holder waits for it. With nothing left to ask for, by one last round.
+  const bool last_round = wishes.empty() && !leases.asked.empty();
   const bool gives_back = std::ranges::any_of(leases.asked, [&](const IpAddress& address) {
     return !std::ranges::contains(wishes, address, &gossip::Claim::address);
   });
-  if ((wishes.empty() && !gives_back) || at < leases.first_round_at || leaving) {
+  if (!last_round && (wishes.empty() || at < leases.first_round_at || leaving)) {
     leases.next_round = wishes.empty() || leaving ? kNever : leases.first_round_at;
     return;
   }
   const bool new_wish = std::ranges::any_of(wishes, [&](const gossip::Claim& wish) { return !leases.asked.contains(wish.address); });
-  const bool may_hurry = (new_wish || gives_back) && at - leases.asker.begun() >= leases.timing.round / 4;
-  if (leases.next_round > at && leases.next_round != kNever && !may_hurry) return;
+  const bool wait = leases.next_round > at && leases.next_round != kNever;
+  if (wait && !last_round && !((new_wish || gives_back) && at - leases.asker.begun() >= leases.timing.round / 4)) return;
+  // What the round before has decided is carried out with the time that is left of it.
+  if (output.commit || !output.renew.empty()) {
+    leases.next_round = std::min(leases.next_round, at);
+    return;
+  }
   const Electorate electorate = CurrentElectorate();
   leases.asked.clear();
   for (const gossip::Claim& wish : wishes) leases.asked.insert(wish.address);
+  std::erase_if(leases.consent, [&](const auto& entry) { return !leases.asked.contains(entry.first); });  // it is given back
   const LeaseRequest request = leases.asker.Begin(at, wishes, electorate.digest, electorate.size);
-  output.wake = leases.timing.awake;
-  leases.round_used = false;
-  leases.next_round = at + leases.timing.round;
+  leases.round_used = gives_back;
+  leases.round_opened = !gives_back;
+  if (!gives_back) output.wake = leases.timing.awake;
+  leases.next_round = gives_back ? kNever : at + leases.timing.round;
   for (const auto& [name, member] : membership.members()) {
     if (member.verdict != gossip::Verdict::kLeft) SendLetter(member.record.gossip, request);
   }
@@ -178,30 +199,53 @@ void Agent::Body::TakeConsent(Time at, Output& output) {
     if (fresh) view_changed = true;
     taken = taken || fresh;
   }
-  // One batch to a round: renewing is left to the next one when there is something to take.
-  if (!taken && leases.asker.Complete() && !leases.round_used && !leases.commit_waits) RenewLeases(output);
-  if (leases.asker.Complete() && std::exchange(leases.commit_waits, false)) commit_needed = true;
+  // One batch to a round: renewing is left to the next one when there is something to take. What is only wanted may be promised to
+  // somebody else for long: what is held does not wait for it.
+  if (taken || leases.round_used || !IsCovered(at)) return;
+  if (std::exchange(leases.commit_waits, false)) {
+    commit_needed = true;
+  } else {
+    RenewLeases(output);
+    leases.round_used = !output.renew.empty();
+  }
 }
 
-void Agent::Body::RenewLeases(Output& output) {
+// Does the round that is open consent to everything strict that the kernel shall answer for? Then no lease that a commit gives is longer
+// than what the others have promised.
+bool Agent::Body::IsCovered(Time at) const {
+  const std::vector<IpAddress> granted = leases.asker.Granted(at);
+  return leases.round_opened && std::ranges::all_of(inputs.holds, [&](const auto& entry) {
+    return !IsStrictlyHeld(entry) || std::ranges::contains(granted, entry.first);
+  });
+}
+
+bool Agent::Body::IsStrictlyHeld(const std::pair<const IpAddress, plan::Hold>& hold) const {
+  return hold.second.standing == plan::Hold::Standing::kHeld && IsStrict(hold.first);
+}
+
+void Agent::Body::RenewLeases(Output& output) const {
   for (const auto& [address, hold] : committed_holds) {
     if (!hold.lease || !inputs.holds.contains(address)) continue;
     if (hold.standing == plan::Hold::Standing::kLeaving && !claims.contains(address)) continue;  // it ends by itself
-    if (IsStrict(address) && !std::ranges::contains(leases.asker.Granted(now), address)) continue;
+    if (IsStrict(address) && !(leases.round_opened && std::ranges::contains(leases.asker.Granted(now), address))) continue;
     output.renew.insert(address);
   }
-  if (output.renew.empty()) return;
-  leases.round_used = true;
 }
 
-// Renewals of a node without strict gateways; with them, rounds do it.
+// Renewals of what needs nobody's consent. Rounds renew that as well; this is for a node without one, or without a majority.
 void Agent::Body::AdvanceRenewal(Time at, Output& output) {
-  if (leases.next_renewal > at) return;
+  if (leases.next_renewal > at || output.commit || !output.renew.empty()) return;
   leases.next_renewal = kNever;
-  const bool strict = std::ranges::any_of(committed_holds, [&](const auto& entry) { return IsStrict(entry.first); });
   RenewLeases(output);
-  if (output.renew.empty()) return;
-  if (!strict || !output.wake) output.wake = output.wake.value_or(strict ? leases.timing.awake : kAwake);
+  std::erase_if(output.renew, [&](const IpAddress& address) { return IsStrict(address); });
+  if (!output.renew.empty()) WakeForLeases(output);
+}
+
+// For leases that need no consent. The kernel does not tell whose leases it accepts: whatever the open round has granted waits for the
+// next one.
+void Agent::Body::WakeForLeases(Output& output) {
+  output.wake = kAwake;
+  leases.round_opened = false;
 }
 
 std::optional<Duration> Agent::Body::ShortestLease() const {
@@ -239,11 +283,20 @@ void Agent::Body::Take(Time at, const Renewed& input, Output&) {
   }
 }
 
-// A commit may add leases. Strict ones only within a round, which has opened the kernel.
-void Agent::Body::WakeForCommit(Output& output) const {
+// A commit may add leases; those of strict holds only within a round that consents to all of them. Outside of one the kernel sleeps, so
+// that it refuses what has run out meanwhile instead of giving it anew.
+void Agent::Body::WakeForCommit(Time at, Output& output) {
   const auto leased = [](const auto& entry) { return entry.second.lease.has_value(); };
-  const auto strict = [&](const auto& entry) { return IsStrict(entry.first); };
-  if (std::ranges::any_of(inputs.holds, leased) && std::ranges::none_of(inputs.holds, strict)) output.wake = kAwake;
+  const auto strictly_held = [&](const auto& entry) { return IsStrictlyHeld(entry); };
+  if (std::ranges::any_of(inputs.holds, strictly_held)) {
+    if (IsCovered(at)) return;
+    output.wake = Duration{0};
+    leases.round_opened = false;
+    output.renew.clear();
+  } else if (std::ranges::any_of(inputs.holds, leased)) {
+    WakeForLeases(output);
+    std::erase_if(output.renew, [&](const IpAddress& address) { return IsStrict(address); });
+  }
 }
 
 Time Agent::Body::LeaseTimer() const {
@@ -255,10 +308,12 @@ Time Agent::Body::LeaseTimer() const {
 
 void Agent::Body::Receive(Time at, const Endpoint& from, const std::string& sender, const LeaseRequest& request) {
   if (!synced) return;
+  CompareElectorate(sender, request.electorate);
   SendLetter(from, leases.voter.Answer(at, sender, request, CurrentElectorate().digest));
 }
 
 void Agent::Body::Receive(Time at, const std::string& sender, const LeaseGrant& grant, Output& output) {
+  CompareElectorate(sender, grant.electorate);
   leases.asker.Receive(sender, grant);
   TakeConsent(at, output);
 }

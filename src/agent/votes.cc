@@ -6,7 +6,6 @@ namespace egressd::agent {
 
 LeaseGrant Voter::Answer(Time now, const std::string& from, const LeaseRequest& request, std::uint64_t electorate) {
   LeaseGrant grant{.round = request.round, .electorate = electorate, .addresses = {}};
-  if (now < silent_until_ || request.electorate != electorate) return grant;
   auto [round, fresh] = rounds_.try_emplace(from, request.round);
   if (!fresh && request.round < round->second) return grant;
   round->second = request.round;
@@ -14,6 +13,7 @@ LeaseGrant Voter::Answer(Time now, const std::string& from, const LeaseRequest& 
     if (entry.second.until <= now) return true;
     return entry.second.node == from && !std::ranges::contains(request.claims, entry.first, &gossip::Claim::address);
   });
+  if (now < silent_until_ || request.electorate != electorate) return grant;
   for (const gossip::Claim& wanted : request.claims) {
     auto [promise, free] = promises_.try_emplace(wanted.address, Promise{.node = from, .until = {}});
     if (!free && promise->second.node != from) continue;

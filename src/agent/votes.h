@@ -10,7 +10,9 @@
 // long as
 //    no clock runs more than a tenth faster than another, a promise outlives the lease that it allowed, and two majorities share a voter.
 // 2. A voter that has just started promises nothing for as long as it may have promised before.
-// 3. Voter and asker must see the same electorate: every node that is known and has not left, and every join address where nobody is known.
+// 3. Voter and asker must see the same electorate: every node that is known and has not left, and every join address and every peer of
+//    an earlier start where nobody is known. So whoever starts again counts the others, unless it has lost its state directory and no join
+//    address names them.
 // 4. A round that no longer asks for an address gives the promise back (the asker's kernel has let go of it before).
 // Pure. Owned by the agent.
 #pragma once

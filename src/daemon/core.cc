@@ -150,7 +150,7 @@ void Core::Repair() {
   repair_at_ = kNever;
   if (!has_committed_) return;
   Feed(agent::Tick{});  // what may be put back is what may be held now
-  if (auto woken = agent_.may_wake() ? kernel_.Wake(kAwakeForRepair) : Result<void>{}; !woken) Complain("kernel: " + woken.error().message);
+  if (auto woken = kernel_.Wake(agent_.may_wake() ? kAwakeForRepair : Duration{0}); !woken) Complain("kernel: " + woken.error().message);
   auto done = kernel_.Reconcile(agent_.desired());
   if (!done && done.error().kind == ErrorKind::kExpired) {
     repair_at_ = now + kAfterExpiry;  // strict leases come back with their next round

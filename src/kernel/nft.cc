@@ -279,11 +279,13 @@ Result<void> Nft::Commit(std::span<const state::Step> steps) {
 Result<void> Nft::Wake(Duration timeout) {
   const auto wake = [&](WakeFrom from) {
     NftBatch batch(body_->SequencesFor(1), 0);
-    EncodeWake(state::TimeoutWithin(timeout), from, batch);
+    EncodeWake(timeout > Duration{0} ? state::TimeoutWithin(timeout) : Duration{0}, from, batch);
     return body_->Exchange(batch, ErrorKind::kStale);
   };
   auto done = wake(WakeFrom::kSet);
-  if (!done && done.error().kind == ErrorKind::kExpired) return wake(WakeFrom::kNothing);  // not even the set is there
+  if (!done && done.error().kind == ErrorKind::kExpired) {  // not even the set is there
+    return timeout > Duration{0} ? wake(WakeFrom::kNothing) : Result<void>{};
+  }
   return done;
 }
 

@@ -66,7 +66,7 @@ void EncodeWake(Duration timeout, WakeFrom from, NftBatch& batch) {
   // Without elements: all there are, if any.
   EncodeName(batch.Open(NFT_MSG_DELSETELEM, 0, set.key.family, origin), set.key.name);
   batch.Close();
-  PutElement(NFT_MSG_NEWSETELEM, NLM_F_CREATE, AwakeElement(timeout), ElementPurpose::kAdd, batch);
+  if (timeout > Duration{0}) PutElement(NFT_MSG_NEWSETELEM, NLM_F_CREATE, AwakeElement(timeout), ElementPurpose::kAdd, batch);
 }
 
 }  // namespace egressd::kernel

@@ -25,7 +25,7 @@ bool AddsLease(std::span<const state::Step> steps);
 void EncodeAwakeRemoval(NftBatch& batch);
 
 enum class WakeFrom : std::uint8_t { kSet, kNothing };  // kNothing: the table and the set are made where they are missing
-// Makes the element of `awake` anew, whether or not there is one.
+// Makes the element of `awake` anew, whether or not there is one; with a timeout of 0 there is none afterwards.
 void EncodeWake(Duration timeout, WakeFrom from, NftBatch& batch);
 
 }  // namespace egressd::kernel

@@ -260,6 +260,16 @@ TEST_CASE_TEMPLATE("the later wake counts", Subject, RealSubject, FakeSubject) {
   CHECK(subject.kernel.Reconcile(WithLease(kLong)));
 }
 
+TEST_CASE_TEMPLATE("a wake of no length shuts the kernel for leases", Subject, RealSubject, FakeSubject) {
+  Subject subject;
+  CHECK(subject.kernel.Wake(milliseconds(0)));
+  REQUIRE(subject.kernel.Wake(kLong));
+  REQUIRE(subject.kernel.Wake(milliseconds(0)));
+  CHECK(IsExpired(subject.kernel.Reconcile(WithLease(kLong))));
+  REQUIRE(subject.kernel.Wake(kLong));
+  CHECK(subject.kernel.Reconcile(WithLease(kLong)));
+}
+
 TEST_CASE_TEMPLATE("a lease ends by itself, and the same desired state gives it again", Subject, RealSubject, FakeSubject) {
   Subject subject;
   const State leased = WithLease(kShort);

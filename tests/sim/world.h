@@ -146,9 +146,21 @@ class World {
     Time& until = nodes_.at(name).paused_until;
     until = std::max(until, now_ + duration);
   }
+  // What comes while the process stands still is read when it goes on; an input that only views its bytes must not come then.
   void Input(const std::string& name, const agent::Input& input) {
     Node& node = nodes_.at(name);
-    if (node.agent) Feed(node, input);
+    if (!node.agent) return;
+    if (node.paused_until > now_) return Later(node, [this, name, input] { Input(name, input); });
+    Feed(node, input);
+  }
+  // Is its process there, and does it go on?
+  bool Runs(const Node& node) const { return node.agent && node.paused_until <= now_; }
+  // The cable of its uplink. The underlay has another one.
+  void SetCarrier(const std::string& name, bool there) {
+    Node& node = nodes_.at(name);
+    node.host.devices[0].running = there;
+    if (there) without_uplink.erase(name); else without_uplink.insert(name);
+    Input(name, agent::HostChanged{node.host});
   }
   // Does this node's kernel answer for the egress IP now?
   bool Answers(Node& node, const IpAddress& address) {
@@ -344,12 +356,16 @@ class World {
     for (const agent::AddressProbe& probe : output.probe) Probe(node, probe.address);
     for (const agent::Announcement& announcement : output.announce) Announce(node, announcement.address);
     if ((output.commit || !output.renew.empty()) && node.stall) {
-      const Duration stall = *std::exchange(node.stall, std::nullopt);
-      node.paused_until = now_ + stall;
-      At(node.paused_until, [this, name = node.name, output = std::move(output)] { Finish(nodes_.at(name), output); });
-      return;
+      node.paused_until = std::max(node.paused_until, now_ + *std::exchange(node.stall, std::nullopt));
+      return FinishLater(node, std::move(output));
     }
     Finish(node, output);
+  }
+
+  void FinishLater(Node& node, agent::Output output) {
+    Later(node, [this, &node, output = std::move(output)] {
+      if (node.paused_until > now_) FinishLater(node, output); else Finish(node, output);
+    });
   }
 
   // What the daemon does with an output after it has sent.

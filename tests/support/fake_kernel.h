@@ -54,7 +54,7 @@ class FakeKernel {
   }
 
   Result<void> Wake(Duration at_most) {
-    awake_ = true;
+    awake_ = at_most > Duration{0};
     awake_until_ = now + state::TimeoutWithin(at_most);
     return {};
   }

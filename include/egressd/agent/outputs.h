@@ -77,7 +77,7 @@ struct Output {
   std::optional<std::string> store;
   std::optional<std::string> store_keys;       // secret; on disk before anything is sent
   // Before anything is sent or committed: for so long the kernel accepts leases (kernel::Kernel::Wake). If this process is stopped for
-  // longer between here and the commit, the commit is refused.
+  // longer between here and the commit, the commit is refused. 0: it accepts none until the next `wake`.
   std::optional<Duration> wake;
   std::vector<OutgoingDatagram> send;
   std::optional<std::uint64_t> commit;         // desired() changed: revision to commit

@@ -46,7 +46,7 @@ class Kernel {
   Result<state::Transaction> Reconcile(const state::State& desired);
 
   // From now on, and for so long, one Reconcile or Renew may add leases. Call it first, then read the clock that the step is decided by:
-  // whatever the process sleeps through afterwards, what was decided before takes no effect later than this.
+  // whatever the process sleeps through afterwards, what was decided before takes no effect later than this. 0: not from now on.
   Result<void> Wake(Duration at_most);
   // Every lease of `desired` (that is about one of these egress IPs) anew, with its full timeout, in one atomic batch. kExpired: one of
   // them had run out already (whatever it was
