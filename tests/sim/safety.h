@@ -86,7 +86,8 @@ class Safety {
 
   void ExpectYield(const World::Node& newcomer, const World::Node& other, const IpAddress& address) {
     const Time by = world_.now() + world_.weather.longest + kStep;
-    world_.At(by, [this, first = other.name, second = newcomer.name, life = other.incarnation, since = since_[other.name][address], address] {
+    world_.At(by, [this, first = other.name, second = newcomer.name, life = other.incarnation,
+                   since = since_[other.name][address], address] {
       World::Node &node = world_[first], &rival = world_[second];
       if (node.incarnation != life || since_[first][address] != since) return;  // it has begun anew
       if (!CanHear(rival, node)) return;
