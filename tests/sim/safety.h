@@ -2,9 +2,10 @@
 // nodes show. What is promised:
 //
 //   strict      1. At no moment the kernels of two nodes answer for an egress IP, whatever the faults are.
-//   immediate   2. Two may answer while they do not know of each other. The one that has answered for longer stops within one announcement's
-//                  way if it could hear that announcement and act on it: both share the uplink, its process runs and has synced, it has held
-//                  the egress IP for kDefended (before that it says again that it is there), it hands nothing over and its kernel obeys.
+//   immediate   2. Two may answer while they do not know of each other. The one that has answered for longer stops within one
+//                  announcement's way if it could hear that announcement and act on it: both share the uplink, its process runs and has
+//                  synced, it has held the egress IP for kDefended (before that it says again that it is there), it hands nothing over
+//                  and its kernel obeys.
 //   both        3. A process that is dead or stands still no longer prolongs: its kernel answers for nothing when its lease has run out.
 //
 // Who hears neither the other's gossip nor its announcements goes on beside it under `immediate`: there is nothing to check.
@@ -85,9 +86,11 @@ class Safety {
 
   void ExpectYield(const World::Node& newcomer, const World::Node& other, const IpAddress& address) {
     const Time by = world_.now() + world_.weather.longest + kStep;
-    world_.At(by, [this, first = other.name, second = newcomer.name, life = other.incarnation, since = since_[other.name][address], address] {
+    world_.At(by, [this, first = other.name, second = newcomer.name, life = other.incarnation,
+                   since = since_[other.name][address], address] {
       World::Node &node = world_[first], &rival = world_[second];
-      if (node.incarnation != life || since_[first][address] != since || !CanHear(rival, node)) return;  // it may have begun anew
+      if (node.incarnation != life || since_[first][address] != since) return;  // it has begun anew
+      if (!CanHear(rival, node)) return;
       if (world_.Answers(node, address) && world_.Answers(rival, address)) {
         Break(std::format("{} goes on to answer for {} after {} has announced it", first, address.ToString(), second));
       }
