@@ -6,8 +6,8 @@
 namespace egressd::agent {
 namespace {
 
-// Of BFD packets. Two of them without an echo reply: no later than the session's own detection time, which begins with the last packet before
-// the death and ends at least two intervals after it.
+// Of BFD packets. Two of them without an echo reply: no later than the session's own detection time, which begins with the last packet
+// before the death and ends at least two intervals after it.
 constexpr int kIntervalsUnanswered = 2;
 constexpr int kEchoesPerInterval = 2, kEchoesPerIntervalInDoubt = 20;
 

@@ -19,7 +19,7 @@ struct Cluster {
   World world;
   std::vector<std::string> lines;
   std::uint64_t last_request = 0;
-  std::uint8_t last_key = 100;
+  std::uint32_t last_key = 100;
 
   Cluster(std::uint64_t seed, std::size_t size) : world(seed) {
     world.log = [this](const std::string& line) { lines.push_back(line); };
@@ -46,7 +46,9 @@ struct Cluster {
   }
   gossip::Key NewKey() {
     gossip::Key key;
-    key.bytes.fill(++last_key);
+    ++last_key;
+    key.bytes.fill(static_cast<std::uint8_t>(last_key));
+    key.bytes[0] = static_cast<std::uint8_t>(last_key >> 8U);  // hundreds in a long universe
     return key;
   }
   std::uint64_t Send(const std::string& name, agent::KeyOrder order) {
