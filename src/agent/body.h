@@ -96,6 +96,8 @@ struct Agent::Body : Knowledge {
   void Receive(const Endpoint& from, const std::string& sender, const Connections& connections, Output& output);
   void Receive(const std::string& sender, const ConnectionsTaken& taken);
   void StartCollecting(Collecting collecting, Output& output);
+  void Deliver(Time now, const std::string& to, const std::set<EgressId>& ids, Connections::Reason reason,
+               std::vector<state::Translation> translations);
   void TellOffered(Output& output);
   void FollowCarriers(Time now, const std::map<EgressId, plan::Carrier>& next, Output& output);
   void AdvanceDeliveries(Time now);

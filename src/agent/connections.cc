@@ -36,6 +36,23 @@ bool Remaps::Knows(EgressId id) const {
   return found != ports_.end() && std::get<0>(found->first) == id;
 }
 
+std::vector<state::Translation> Remaps::Of(EgressId id, const plan::TunnelIdentity& source) const {
+  std::vector<state::Translation> known;
+  for (auto at = ports_.lower_bound(Key{id, 0, 0, IpAddress{}, 0}); at != ports_.end() && std::get<0>(at->first) == id; ++at) {
+    const auto& [key, port] = *at;
+    const IpAddress& destination = std::get<3>(key);
+    known.push_back({.id = id,
+                     .protocol = std::get<1>(key),
+                     .source = destination.family() == Family::kIpv4 ? source.ipv4 : source.ipv6,
+                     .destination = destination,
+                     .source_port = std::get<2>(key),
+                     .destination_port = std::get<4>(key),
+                     .translated_port = port,
+                     .answered = true});
+  }
+  return known;
+}
+
 void Agent::Body::StartCollecting(Collecting collecting, Output& output) {
   if (collecting.ids.empty()) return;
   const std::uint64_t request = ++carried.last_collection;
@@ -80,7 +97,11 @@ void Agent::Body::FollowCarriers(Time at, const std::map<EgressId, plan::Carrier
     std::string& last = carried.last_peers[id];
     if (!last.empty() && last != carrier.peer) {
       moved[carrier.peer].insert(id);
-      if (carried.remaps.Knows(id)) carried.restoring[id] = at + kRestoring;
+      if (carried.remaps.Knows(id)) {
+        // What decides how long nothing is sent goes ahead, without a question to the kernel: the ports that would be others.
+        carried.restoring[id] = at + kRestoring;
+        Deliver(at, carrier.peer, {id}, Connections::Reason::kTakeover, carried.remaps.Of(id, inputs.self));
+      }
     }
     last = carrier.peer;
   }
@@ -93,8 +114,6 @@ void Agent::Body::Take(Time at, const Collected& input, Output&) {
   if (found == carried.collections.end()) return;
   const Collecting collecting = std::move(found->second);
   carried.collections.erase(found);
-  const auto member = membership.members().find(collecting.to);
-  if (member == membership.members().end()) return;
   carried.remaps.Keep(collecting.ids, input.translations);
   if (input.translations.empty() && !collecting.handover) {
     for (const EgressId id : collecting.ids) view_changed = carried.restoring.erase(id) > 0 || view_changed;
@@ -102,10 +121,17 @@ void Agent::Body::Take(Time at, const Collected& input, Output&) {
   }
   std::vector<state::Translation> translations = input.translations;
   for (state::Translation& translation : translations) carried.remaps.Complete(translation);
-  const std::uint64_t batch = ++carried.last_batch;
-  Delivery delivery{.to = collecting.to, .ids = collecting.ids, .parts = {}, .retry = at + kRetry};
   const auto reason = collecting.handover ? Connections::Reason::kHandover : Connections::Reason::kTakeover;
-  for (const Connections& part : ToConnections(batch, reason, {collecting.ids.begin(), collecting.ids.end()}, std::move(translations))) {
+  Deliver(at, collecting.to, collecting.ids, reason, std::move(translations));
+}
+
+void Agent::Body::Deliver(Time at, const std::string& to, const std::set<EgressId>& ids, Connections::Reason reason,
+                          std::vector<state::Translation> translations) {
+  const auto member = membership.members().find(to);
+  if (member == membership.members().end()) return;
+  const std::uint64_t batch = ++carried.last_batch;
+  Delivery delivery{.to = to, .ids = ids, .parts = {}, .retry = at + kRetry};
+  for (const Connections& part : ToConnections(batch, reason, {ids.begin(), ids.end()}, std::move(translations))) {
     delivery.parts[part.part] = Encode(part);
   }
   for (const auto& [number, bytes] : delivery.parts) SendBytes(member->second.record.gossip, bytes);

@@ -12,6 +12,7 @@
 #include "egressd/base/address.h"
 #include "egressd/base/ids.h"
 #include "egressd/base/time.h"
+#include "egressd/plan/plan.h"
 #include "egressd/state/translation.h"
 
 namespace egressd::agent {
@@ -48,6 +49,8 @@ class Remaps {
   // Keeps of these ids only what is still among the translations.
   void Keep(const std::set<EgressId>& ids, const std::vector<state::Translation>& translations);
   bool Knows(EgressId id) const;
+  // Those of one id that are known, as this node's own: `source` has the family of the destination.
+  std::vector<state::Translation> Of(EgressId id, const plan::TunnelIdentity& source) const;
 
  private:
   using Key = std::tuple<EgressId, std::uint8_t, std::uint16_t, IpAddress, std::uint16_t>;
