@@ -134,6 +134,7 @@ void Agent::Body::Settle(Time at, Output& output) {
   for (int round = 0; synced && round < 3 && (round == 0 || view_changed); ++round) {
     if (view_changed) {
       view_changed = false;
+      peers_changed = true;
       UpdateTunnelNumber();
       UpdateUnable();
       UpdateWatch(at);
@@ -177,6 +178,10 @@ void Agent::Body::Announce(Time at, Output& output) {
 
 void Agent::Body::Store(Output& output) {
   if (!host_known) return;
+  const bool as_it_was = membership.incarnation() == remembered.incarnation && tunnel_number == remembered.tunnel_number &&
+                         replication.version() == remembered.version && drained == remembered.drained;
+  if (as_it_was && !peers_changed && !view_changed) return;
+  peers_changed = false;
   Remembered next{.incarnation = membership.incarnation(), .tunnel_number = tunnel_number, .peers = {}, .version = replication.version(),
                   .drained = drained};
   for (const auto& [name, member] : membership.members()) {

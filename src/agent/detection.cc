@@ -81,7 +81,9 @@ std::optional<Time> Agent::Body::GoesOnUntil(const std::string& name, const goss
 Time Agent::Body::DetectionTimer() const {
   Time next = kNever;
   if (judged == Time::min() || leaving) return next;
+  const bool any_silent = watch.AnyDaemonSilent();
   for (const auto& [name, member] : membership.members()) {
+    if (member.lives() && !any_silent) continue;  // nearly always
     if (!member.lives() && !member.record.claims.empty()) {  // until when others count on its kernel: desired.cc
       for (const gossip::Claim& claim : member.record.claims) {
         const Time end = member.since + LeaseOf(claim.address).value_or(Duration{0});

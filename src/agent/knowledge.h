@@ -94,6 +94,7 @@ struct Knowledge {
 
   // What changed since the last Settle.
   bool view_changed = false;                             // members, host, policy, own state
+  bool peers_changed = false;                            // perhaps: those that Store remembers
   bool build_needed = false;                             // something that plan::Build reads and plan::Inputs does not show
   bool commit_needed = false;                            // whatever Build says
 

@@ -176,10 +176,10 @@ void Agent::Body::AdvanceRound(Time at, Output& output) {
   for (const gossip::Claim& wish : wishes) leases.asked.insert(wish.address);
   std::erase_if(leases.consent, [&](const auto& entry) { return !leases.asked.contains(entry.first); });  // it is given back
   const LeaseRequest request = leases.asker.Begin(at, wishes, electorate.digest, electorate.size);
-  leases.round_used = gives_back;
-  leases.round_opened = !gives_back;
-  if (!gives_back) output.wake = leases.timing.awake;
-  leases.next_round = gives_back ? kNever : at + leases.timing.round;
+  leases.round_used = last_round;
+  leases.round_opened = !last_round;
+  if (!last_round) output.wake = leases.timing.awake;
+  leases.next_round = last_round ? kNever : at + leases.timing.round;
   for (const auto& [name, member] : membership.members()) {
     if (member.verdict != gossip::Verdict::kLeft) SendLetter(member.record.gossip, request);
   }

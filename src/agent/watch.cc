@@ -9,7 +9,7 @@ namespace {
 // Of BFD packets. Two of them without an echo reply: no later than the session's own detection time, which begins with the last packet
 // before the death and ends at least two intervals after it.
 constexpr int kIntervalsUnanswered = 2;
-constexpr int kEchoesPerInterval = 2, kEchoesPerIntervalInDoubt = 20;
+constexpr int kEchoesPerInterval = 1, kEchoesPerIntervalInDoubt = 20;
 
 Duration Interval(const WatchedPeer& peer) { return std::max(peer.timers.min_tx, peer.timers.min_rx); }
 
@@ -55,7 +55,7 @@ void Watch::Receive(Time now, const EchoReply& reply) {
 
 void Watch::Advance(Time now) {
   Duration shortest{1'000'000};
-  for (const auto& [name, peer] : peers_) shortest = std::min(shortest, Interval(peer.config) / kEchoesPerInterval);
+  for (const auto& [name, peer] : peers_) shortest = std::min(shortest, Interval(peer.config) / 2);
   if (expected_ != kNever && now - expected_ > shortest) {
     for (auto& [name, peer] : peers_) peer.answered = now;
     sessions_.Forgive(now, now - expected_);
@@ -120,6 +120,10 @@ std::vector<OutgoingBfd> Watch::TakeBfd() {
 Liveness Watch::liveness(const std::string& peer) const {
   const auto found = peers_.find(peer);
   return found == peers_.end() ? Liveness::kUnknown : found->second.liveness;
+}
+
+bool Watch::AnyDaemonSilent() const {
+  return std::ranges::any_of(peers_, [](const auto& entry) { return entry.second.liveness == Liveness::kDaemonSilent; });
 }
 
 std::optional<Time> Watch::heard(const std::string& peer) const {

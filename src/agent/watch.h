@@ -59,6 +59,8 @@ class Watch {
   std::vector<Change> TakeChanges() { return std::exchange(changes_, {}); }
 
   Liveness liveness(const std::string& peer) const;
+  // Is kDaemonSilent said of anybody?
+  bool AnyDaemonSilent() const;
   // When a BFD packet of it last came; nullopt = none, or it is not watched.
   std::optional<Time> heard(const std::string& peer) const;
   // Its kernel has answered through the tunnel a moment ago.

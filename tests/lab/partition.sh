@@ -86,7 +86,8 @@ halves() {  # two and two: nobody has a majority
   noticed "${others%% *}" "$holder"
   noticed src1 "${others%% *}"
   at_rest "$holder and src1 against $others"
-  [[ $1 == majority ]] || eventually 10 "$holder carries the packets of src1" carried
+  # Either half may have been heard first; who yields keeps away for 10 s, and is the next one then.
+  [[ $1 == majority ]] || eventually 25 "$holder carries the packets of src1" carried
   heal under
   healed "halves"
 }
