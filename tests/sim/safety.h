@@ -27,6 +27,12 @@ class Safety {
   // Of the gateways of this universe, and the longest lease that its kernels give.
   Safety(World& world, policy::Takeover takeover, Duration lease) : world_(world), takeover_(takeover), lease_(lease) {
     world_.after_commit = [this](const World::Node& node) { Look(node.name); };
+    // Who takes an address anew, while its kernel still answers, is new to it again.
+    world_.on_note = [this](const World::Node& node, const agent::Note& note) {
+      if (note.kind != "ip.taken") return;
+      std::map<IpAddress, Time>& since = since_[node.name];
+      if (const auto found = since.find(Ip(note.object)); found != since.end()) found->second = world_.now();
+    };
   }
   Safety(const Safety&) = delete;
   Safety& operator=(const Safety&) = delete;

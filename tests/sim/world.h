@@ -80,6 +80,7 @@ class World {
   std::set<std::string> without_uplink;                         // neither hears nor is heard on the uplink network
   // Every time a kernel has taken or prolonged leases: the node, and the egress IPs that it answers for.
   std::function<void(const Node& node)> after_commit = [](const Node&) {};
+  std::function<void(const Node& node, const agent::Note& note)> on_note = [](const Node&, const agent::Note&) {};
   std::function<void(const std::string& line)> log = [](const std::string&) {};
   std::function<void(const std::string& from, const std::string& to)> on_wrong_key = [](const std::string&, const std::string&) {};
   std::vector<std::string> broken;                              // rules that were broken, with the time
@@ -334,7 +335,10 @@ class World {
     if (output.store) node.disk = *output.store;
     if (output.store_keys) node.key_disk = *output.store_keys;
     for (const agent::KeyResult& result : output.key_results) node.key_results.push_back(result);
-    for (const agent::Note& note : output.notes) Log(node.name, std::format("{}: {}", note.kind, note.text));
+    for (const agent::Note& note : output.notes) {
+      Log(node.name, std::format("{}: {}", note.kind, note.text));
+      on_note(node, note);
+    }
     for (const agent::ApplyResult& result : output.results) {
       node.results.push_back(result);
       Log(node.name, std::format("apply result {}: generation {}{}", result.request, result.generation,
