@@ -4,6 +4,7 @@
 #include <format>
 
 #include "agent/generation.h"
+#include "agent/kept.h"
 #include "egressd/base/hash.h"
 #include "egressd/gossip/seal.h"
 #include "egressd/gossip/wire.h"
@@ -12,7 +13,6 @@ namespace egressd::agent {
 namespace {
 
 constexpr std::string_view kMagic = "egressk1";
-constexpr std::size_t kDigestBytes = 8;
 
 Error Unknown(gossip::Fingerprint key) {
   return {.kind = ErrorKind::kNotFound, .message = std::format("there is no key {} in the ring", gossip::ToString(key))};
@@ -81,17 +81,13 @@ std::string Encode(const StoredRing& stored) {
   for (const gossip::Key& key : stored.ring.keys) out.Raw(key.bytes);
   out.Varint(stored.file.size());
   for (const gossip::Fingerprint key : stored.file) out.U32(key.value);
-  const std::uint64_t digest = StableHash(TextOf(out.bytes()));
-  out.U64(digest);
-  return TextOf(out.bytes());
+  return Kept(std::move(out));
 }
 
 std::optional<StoredRing> DecodeStoredRing(std::string_view bytes) {
-  if (bytes.size() < kMagic.size() + kDigestBytes || !bytes.starts_with(kMagic)) return std::nullopt;
-  gossip::Reader tail(ViewOf(bytes.substr(bytes.size() - kDigestBytes)));
-  const std::string_view body = bytes.substr(0, bytes.size() - kDigestBytes);
-  if (tail.U64() != StableHash(body)) return std::nullopt;
-  gossip::Reader in(ViewOf(body.substr(kMagic.size())));
+  const auto content = ContentOf(bytes, kMagic);
+  if (!content) return std::nullopt;
+  gossip::Reader in(*content);
   StoredRing stored;
   stored.ring.number = in.U64();
   for (std::size_t n = in.Count(gossip::kKeyLimit, sizeof(gossip::Key::bytes)); n > 0 && in.ok(); --n) {

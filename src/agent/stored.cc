@@ -1,14 +1,13 @@
 #include "agent/stored.h"
 
 #include "agent/generation.h"
-#include "egressd/base/hash.h"
+#include "agent/kept.h"
 #include "egressd/gossip/message.h"
 
 namespace egressd::agent {
 namespace {
 
 constexpr std::string_view kMagic = "egressd2";
-constexpr std::size_t kDigestBytes = 8;
 
 }  // namespace
 
@@ -21,17 +20,13 @@ std::string Encode(const Stored& stored) {
   for (const Endpoint& peer : stored.peers) out.Place(peer);
   out.Text(stored.generation);
   out.U8(stored.drained ? 1 : 0);
-  const std::uint64_t digest = StableHash(TextOf(out.bytes()));
-  out.U64(digest);
-  return TextOf(out.bytes());
+  return Kept(std::move(out));
 }
 
 std::optional<Stored> DecodeStored(std::string_view bytes) {
-  if (bytes.size() < kMagic.size() + kDigestBytes || !bytes.starts_with(kMagic)) return std::nullopt;
-  gossip::Reader tail(ViewOf(bytes.substr(bytes.size() - kDigestBytes)));
-  const std::string_view body = bytes.substr(0, bytes.size() - kDigestBytes);
-  if (tail.U64() != StableHash(body)) return std::nullopt;
-  gossip::Reader in(ViewOf(body.substr(kMagic.size())));
+  const auto content = ContentOf(bytes, kMagic);
+  if (!content) return std::nullopt;
+  gossip::Reader in(*content);
   Stored stored;
   stored.incarnation = in.U64();
   stored.tunnel_number = in.U16();
