@@ -12,16 +12,6 @@ constexpr std::size_t kWaitingOrders = 16;
 // No datagram is longer on its way, nor waits longer in a socket, than this.
 constexpr Duration kInFlight{2'000'000};
 
-NodeState StateOf(gossip::Verdict verdict) {
-  switch (verdict) {
-    case gossip::Verdict::kAlive: return NodeState::kAlive;
-    case gossip::Verdict::kSuspect: return NodeState::kSuspect;
-    case gossip::Verdict::kDead: return NodeState::kDead;
-    case gossip::Verdict::kLeft: break;
-  }
-  return NodeState::kLeft;
-}
-
 std::string Joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;

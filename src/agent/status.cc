@@ -5,8 +5,6 @@
 #include "egressd/base/hash.h"
 
 namespace egressd::agent {
-namespace {
-
 NodeState StateOf(gossip::Verdict verdict) {
   switch (verdict) {
     case gossip::Verdict::kAlive: return NodeState::kAlive;
@@ -16,8 +14,6 @@ NodeState StateOf(gossip::Verdict verdict) {
   }
   return NodeState::kLeft;
 }
-
-}  // namespace
 
 std::string_view ToString(NodeState state) {
   switch (state) {

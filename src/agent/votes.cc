@@ -27,7 +27,6 @@ LeaseRequest Asker::Begin(Time now, std::vector<gossip::Claim> addresses, std::u
   electorate_ = electorate;
   majority_ = voters / 2 + 1;
   begun_ = now;
-  complete_ = addresses.empty();
   grants_.clear();
   for (const gossip::Claim& claim : addresses) grants_[claim.address];
   return {.round = ++round_, .electorate = electorate, .claims = std::move(addresses)};
@@ -38,7 +37,6 @@ void Asker::Receive(const std::string& from, const LeaseGrant& grant) {
   for (const IpAddress& address : grant.addresses) {
     if (const auto found = grants_.find(address); found != grants_.end()) found->second.insert(from);
   }
-  complete_ = std::ranges::all_of(grants_, [&](const auto& entry) { return entry.second.size() >= majority_; });
 }
 
 std::vector<IpAddress> Asker::Granted(Time now) const {

@@ -63,7 +63,6 @@ class Asker {
   void Receive(const std::string& from, const LeaseGrant& grant);
   // Addresses that have a majority in this round, as long as its result may still be used.
   std::vector<IpAddress> Granted(Time now) const;
-  bool Complete() const { return complete_; }     // a majority for everything that was asked for
   Time begun() const { return begun_; }
 
  private:
@@ -72,7 +71,6 @@ class Asker {
   std::uint64_t electorate_ = 0;
   std::size_t majority_ = 1;
   Time begun_{};
-  bool complete_ = false;
   std::map<IpAddress, std::set<std::string>> grants_;
 };
 

@@ -16,7 +16,7 @@ Checks::Checks(policy::NodeConfig::Node self) : self_(std::move(self)) {
 }
 
 void Checks::Follow(Time now, const policy::Selection* selection) {
-  if (!checker_ || std::exchange(followed_, selection) == selection) return;
+  if (!checker_) return;
   std::vector<net::GatewayChecks> gateways;
   if (selection != nullptr) {
     for (const auto& [name, gateway] : selection->set().gateways) {
@@ -24,7 +24,9 @@ void Checks::Follow(Time now, const policy::Selection* selection) {
       gateways.push_back({.gateway = name, .device = gateway.interface ? gateway.interface : self_.interface, .checks = gateway.health});
     }
   }
+  if (gateways == followed_) return;
   checker_->Watch(now, gateways);
+  followed_ = std::move(gateways);
 }
 
 void Checks::Take(Time now, const std::function<void(const agent::Input&)>& feed) {

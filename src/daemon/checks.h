@@ -24,7 +24,7 @@ class Checks {
  private:
   policy::NodeConfig::Node self_;
   std::optional<net::HealthChecker> checker_;
-  const policy::Selection* followed_ = nullptr;
+  std::vector<net::GatewayChecks> followed_;
 };
 
 }  // namespace egressd::daemon

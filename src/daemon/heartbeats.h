@@ -1,6 +1,5 @@
 // BFD packets and echo requests between the agent and the network. A host where another program has the BFD port, or where raw sockets
-// are not
-// allowed, runs without them: dead nodes are then found by gossip alone, which is slower, and `trouble` says so.
+// are not allowed, runs without them: dead nodes are then found by gossip alone, which is slower, and `trouble` says so.
 #pragma once
 
 #include <functional>

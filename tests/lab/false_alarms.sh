@@ -1,5 +1,5 @@
 #!/bin/bash
-# Nobody dies, so nothing may move: `cluster.profile: fast` (BFD every 10 ms) beside 8 busy loops on every core that there is, and with 20 % of all packets
+# Nobody dies, so nothing may move: `cluster.profile: fast` (BFD every 10 ms) beside 8 busy loops, and with 20 % of all packets
 # between the nodes lost in bursts. keepalived at its 10 ms floor stands beside it, without a real-time policy.
 #   tests/lab/false_alarms.sh [SECONDS]     of each of the two (default 20)
 if [[ -z ${LAB_INSIDE:-} && ! -x /usr/sbin/keepalived ]]; then export LAB_PACKAGES="keepalived conntrackd"; fi

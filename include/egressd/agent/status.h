@@ -10,12 +10,14 @@
 #include "egressd/base/address.h"
 #include "egressd/base/time.h"
 #include "egressd/gossip/key.h"
+#include "egressd/gossip/message.h"
 #include "egressd/policy/policy_set.h"
 
 namespace egressd::agent {
 
 enum class NodeState : std::uint8_t { kAlive, kSuspect, kDead, kLeft, kDrained };
 std::string_view ToString(NodeState state);
+NodeState StateOf(gossip::Verdict verdict);
 struct NodeStatus {
   std::string name;
   NodeState state = NodeState::kAlive;

@@ -36,6 +36,7 @@ struct GatewayChecks {
   std::string gateway;
   std::optional<std::string> device;  // the uplink; unset = as the routes of the host say
   std::vector<policy::HealthCheck> checks;
+  bool operator==(const GatewayChecks&) const = default;
 };
 
 struct GatewayHealth {
