@@ -60,6 +60,9 @@ policy::Surroundings Agent::Body::KnownSurroundings() const {
     if (route.destination.length > 0) surroundings.routes.push_back(route.destination);
   }
   surroundings.tunnel = settings.config.tunnel;
+  surroundings.nodes = 1 + static_cast<std::size_t>(std::ranges::count_if(membership.members(), [](const auto& entry) {
+    return entry.second.verdict != gossip::Verdict::kLeft;
+  }));
   return surroundings;
 }
 
@@ -175,6 +178,12 @@ void Agent::Body::PutInForce(std::unique_ptr<Compiled> compiled) {
   const std::string content = EncodeGeneration(in_force->generation);
   replication.Have({.version = gossip::VersionOf(in_force->generation.number, content), .content = content});
   unusable_generation.clear();
+  // Nobody asks any more, so nobody would say that it is well again.
+  std::erase_if(unhealthy, [&](const auto& entry) {
+    const auto& gateways = in_force->selection->set().gateways;
+    const auto found = gateways.find(entry.first);
+    return found == gateways.end() || found->second.health.empty();
+  });
   view_changed = recheck = true;
 }
 
@@ -216,7 +225,7 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
     // What the kernel did not take is not held here: somebody else may.
     std::erase_if(claims, [&](const auto& entry) {
       if (committed_holds.contains(entry.first)) return false;
-      refused[entry.first] = {.until = at + kKernelRetry, .reason = input.error->message};
+      refused[entry.first] = {.until = at + kKernelRetry, .by = Refused::By::kKernel, .reason = input.error->message};
       return true;
     });
     if (kernel_error != input.error->message) {

@@ -52,7 +52,9 @@ Time Agent::Body::ProbesTimer() const {
 void Agent::Body::Take(Time at, const ForeignAnnouncement& input, Output& output) {
   const std::string object = input.address.ToString();
   const auto answered = [&](std::string_view what) {
-    refused[input.address] = {.until = at + kKeepAway, .reason = std::format("{} {} on {}", input.mac.ToString(), what, input.device)};
+    refused[input.address] = {.until = at + kKeepAway,
+                              .by = Refused::By::kOtherHost,
+                              .reason = std::format("{} {} on {}", input.mac.ToString(), what, input.device)};
     view_changed = true;
   };
   if (const auto probing = conflicts.probings.find(input.address); probing != conflicts.probings.end() && !claims.contains(input.address)) {

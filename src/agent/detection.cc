@@ -7,8 +7,10 @@
 namespace egressd::agent {
 namespace {
 
-// A lease was prolonged last at most one BFD packet after its daemon was last heard; the rest is for clocks and for the way.
-constexpr Duration kMargin{100'000};
+// For the way of a packet. A lease was prolonged last at most one BFD interval after its daemon was last heard.
+constexpr Duration kWay{50'000};
+// Clocks differ by less than one part in so many.
+constexpr int kClocks = 20;
 
 }  // namespace
 
@@ -75,7 +77,7 @@ std::optional<Time> Agent::Body::GoesOnUntil(const std::string& name, const goss
   if (member.verdict == gossip::Verdict::kLeft || !watch.PathAnswers(name, now)) return std::nullopt;
   Duration grace{0};
   for (const gossip::Claim& claim : member.record.claims) grace = std::max(grace, LeaseOf(claim.address).value_or(Duration{0}));
-  return watch.heard(name).value_or(member.since) + grace + grace / 20 + kMargin;
+  return watch.heard(name).value_or(member.since) + watch.PacketInterval(name) + grace + grace / kClocks + kWay;
 }
 
 Time Agent::Body::DetectionTimer() const {

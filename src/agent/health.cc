@@ -68,9 +68,20 @@ std::vector<Health> Agent::Body::HealthFindings(const Status& status) const {
                       .hint = "this ends within seconds"});
   }
   for (const auto& [address, refusal] : refused) {
+    if (refusal.by == Refused::By::kOtherHost) {
+      health.push_back({.code = "E106", .error = true, .object = address.ToString(),
+                        .text = std::format("another host has this egress IP: {}", refusal.reason),
+                        .hint = "find the host with this MAC; here it is tried again every few seconds"});
+      continue;
+    }
     health.push_back({.code = "E103", .error = true, .object = address.ToString(),
                       .text = std::format("the kernel refuses: {}", refusal.reason),
                       .hint = "another gateway takes the egress IP if there is one; here it is tried again every few seconds"});
+  }
+  for (const auto& [gateway, failed] : unhealthy) {
+    health.push_back({.code = "W110", .object = gateway,
+                      .text = std::format("a health check of this gateway fails on this node: {}", failed),
+                      .hint = "the node holds no egress IP of it until the check succeeds"});
   }
   if (!kernel_error.empty()) {
     health.push_back({.code = "E103", .error = true, .object = status.node, .text = std::format("the kernel refuses: {}", kernel_error),
@@ -86,6 +97,10 @@ std::vector<Health> Agent::Body::HealthFindings(const Status& status) const {
                       .hint = "node.name must be unique in the cluster"});
   }
   for (const auto& [name, member] : membership.members()) {
+    if (watch.PathBroken(name, now)) {
+      health.push_back({.code = "W111", .object = name, .text = "its daemon answers (BFD is up), its tunnel address does not",
+                        .hint = std::format("let UDP port {} (VXLAN) pass between the nodes", settings.config.tunnel.port)});
+    }
     if (member.lives() && member.record.tunnel_number == tunnel_number) {
       health.push_back({.code = "W107", .object = name, .text = "has the same tunnel number as this node",
                         .hint = "the node with the later name chooses another one"});

@@ -37,7 +37,9 @@ struct Pending {
 
 // An egress IP that this node cannot have for a while: the kernel did not take it, or somebody else on the uplink has it.
 struct Refused {
+  enum class By : std::uint8_t { kKernel, kOtherHost };
   Time until;
+  By by = By::kKernel;
   std::string reason;                                    // the kernel's words, or who has it
 };
 

@@ -6,24 +6,33 @@
 namespace egressd::agent {
 namespace {
 
-// Of BFD packets. Two of them without an echo reply: no later than the session's own detection time, which begins with the last packet
-// before the death and ends at least two intervals after it.
-constexpr int kIntervalsUnanswered = 2;
-constexpr int kEchoesPerInterval = 1, kEchoesPerIntervalInDoubt = 20;
+// A BFD packet is late after 5/4 of an interval (they come after 75 to 100 %); a peer that is in doubt and answers no echo request for 6/4
+// is silent. Both together are shorter than the usual detection time, three intervals, so that nothing waits for the echo.
+constexpr int kLateQuarters = 5, kPatienceQuarters = 6;
+constexpr int kEchoesPerIntervalInDoubt = 20;
+// While all is well.
+constexpr Duration kQuietEcho{1'000'000};
+constexpr int kQuietEchoesUnanswered = 3;
 
 Duration Interval(const WatchedPeer& peer) { return std::max(peer.timers.min_tx, peer.timers.min_rx); }
 
 }  // namespace
 
-Duration Watch::Patience(const Peer& peer) const { return Interval(peer.config) * kIntervalsUnanswered; }
+Duration Watch::Patience(const Peer& peer) const { return Interval(peer.config) * kPatienceQuarters / 4; }
 
-// A BFD packet is late (they come after 75 to 100 % of an interval), or the session is down already.
-bool Watch::InDoubt(Time now, const Peer& peer) const {
-  if (peer.liveness == Liveness::kDaemonSilent) return true;
+Time Watch::DoubtFrom(const Peer& peer) const {
+  if (peer.liveness == Liveness::kDaemonSilent) return Time::min();
   const bfd::Session* session = sessions_.Find(peer.config.underlay);
-  if (session == nullptr || session->state() != bfd::State::kUp || !session->last_received()) return false;
-  return now - *session->last_received() >= Interval(peer.config) * 5 / 4;
+  if (session == nullptr || session->state() != bfd::State::kUp || !session->last_received()) return kNever;
+  return *session->last_received() + Interval(peer.config) * kLateQuarters / 4;
 }
+
+Duration Watch::EchoInterval(const Peer& peer) const {
+  return peer.doubted == kNever ? std::max(kQuietEcho, Interval(peer.config)) : Interval(peer.config) / kEchoesPerIntervalInDoubt;
+}
+
+// Of a peer in doubt.
+Time Watch::SilentFrom(const Peer& peer) const { return std::max(peer.doubted, peer.answered.value_or(peer.doubted)) + Patience(peer); }
 
 void Watch::Set(Time now, const std::map<std::string, WatchedPeer>& peers) {
   std::map<IpAddress, bfd::Timers> sessions;
@@ -57,7 +66,9 @@ void Watch::Advance(Time now) {
   Duration shortest{1'000'000};
   for (const auto& [name, peer] : peers_) shortest = std::min(shortest, Interval(peer.config) / 2);
   if (expected_ != kNever && now - expected_ > shortest) {
-    for (auto& [name, peer] : peers_) peer.answered = now;
+    for (auto& [name, peer] : peers_) {
+      if (peer.doubted != kNever) peer.doubted = now;
+    }
     sessions_.Forgive(now, now - expected_);
   }
   sessions_.Advance(now);
@@ -66,17 +77,22 @@ void Watch::Advance(Time now) {
     if (found == peers_.end()) continue;
     Peer& peer = found->second;
     if (change.to == bfd::State::kUp) {
-      Say(found->first, peer, Liveness::kUp);
+      Say(now, found->first, peer, Liveness::kUp);
     } else if (change.from == bfd::State::kUp) {
       // On purpose (it stops), or not.
-      Say(found->first, peer, change.remote == bfd::State::kAdminDown ? Liveness::kUnknown : Liveness::kDaemonSilent);
+      Say(now, found->first, peer, change.remote == bfd::State::kAdminDown ? Liveness::kUnknown : Liveness::kDaemonSilent);
     }
   }
   for (auto& [name, peer] : peers_) {
+    if (now < DoubtFrom(peer)) {
+      peer.doubted = kNever;
+    } else if (peer.doubted == kNever) {
+      peer.doubted = peer.next_echo = now;
+    }
     if (peer.next_echo <= now) {
       echoes_.push_back({.from = {}, .to = peer.config.tunnel, .sequence = ++peer.sequence});
       peer.sent[peer.sequence % kRemembered] = now;
-      peer.next_echo = now + Interval(peer.config) / (InDoubt(now, peer) ? kEchoesPerIntervalInDoubt : kEchoesPerInterval);
+      peer.next_echo = now + EchoInterval(peer);
     }
     Judge(now, name, peer);
   }
@@ -84,13 +100,14 @@ void Watch::Advance(Time now) {
 }
 
 void Watch::Judge(Time now, const std::string& name, Peer& peer) {
-  if (peer.liveness != Liveness::kDaemonSilent) return;
-  if (!peer.answered || now - *peer.answered >= Patience(peer)) Say(name, peer, Liveness::kSilent);
+  if (peer.liveness == Liveness::kDaemonSilent && SilentFrom(peer) <= now) Say(now, name, peer, Liveness::kSilent);
 }
 
-void Watch::Say(const std::string& name, Peer& peer, Liveness liveness) {
+void Watch::Say(Time now, const std::string& name, Peer& peer, Liveness liveness) {
   if (peer.liveness == liveness) return;
   peer.liveness = liveness;
+  peer.said = now;
+  if (liveness == Liveness::kSilent) peer.answered.reset();
   changes_.push_back({.peer = name, .liveness = liveness});
 }
 
@@ -98,7 +115,11 @@ Time Watch::NextTimer() const {
   Time next = sessions_.NextTimer();
   for (const auto& [name, peer] : peers_) {
     next = std::min(next, peer.next_echo);
-    if (peer.liveness == Liveness::kDaemonSilent && peer.answered) next = std::min(next, *peer.answered + Patience(peer));
+    if (peer.doubted == kNever) {
+      next = std::min(next, DoubtFrom(peer));
+    } else if (peer.liveness == Liveness::kDaemonSilent) {
+      next = std::min(next, SilentFrom(peer));
+    }
   }
   return next;
 }
@@ -126,6 +147,11 @@ bool Watch::AnyDaemonSilent() const {
   return std::ranges::any_of(peers_, [](const auto& entry) { return entry.second.liveness == Liveness::kDaemonSilent; });
 }
 
+Duration Watch::PacketInterval(const std::string& peer) const {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? Duration{0} : Interval(found->second.config);
+}
+
 std::optional<Time> Watch::heard(const std::string& peer) const {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return std::nullopt;
@@ -133,9 +159,19 @@ std::optional<Time> Watch::heard(const std::string& peer) const {
   return session == nullptr ? std::nullopt : session->last_received();
 }
 
-bool Watch::PathAnswers(const std::string& peer, Time now) const {
-  const auto found = peers_.find(peer);
-  return found != peers_.end() && found->second.answered && now - *found->second.answered < Patience(found->second);
+bool Watch::PathAnswers(const std::string& name, Time now) const {
+  const auto found = peers_.find(name);
+  if (found == peers_.end()) return false;
+  const Peer& peer = found->second;
+  if (peer.doubted != kNever) return now < SilentFrom(peer);
+  return peer.answered && now - *peer.answered < kQuietEchoesUnanswered * EchoInterval(peer);
+}
+
+bool Watch::PathBroken(const std::string& name, Time now) const {
+  const auto found = peers_.find(name);
+  if (found == peers_.end() || found->second.liveness != Liveness::kUp || found->second.doubted != kNever) return false;
+  const Peer& peer = found->second;
+  return now - std::max(peer.said, peer.answered.value_or(peer.said)) >= kQuietEchoesUnanswered * EchoInterval(peer);
 }
 
 std::string Watch::Describe(const std::string& peer) const {

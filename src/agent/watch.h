@@ -8,8 +8,8 @@
 //       │ ──────── detection time over, echo silent ───────────────────────────────> │
 //       <───────────────────────── BFD is up again ───────────────────────────────────┘
 //
-// Echo requests are few while BFD packets come, and many as soon as one is late: when the detection time is over, a path that loses a
-// third of all packets has answered several of them, and a dead host none.
+// One echo request a second is enough while BFD packets come in time; as soon as one is late (the peer is in doubt) there are many: when
+// the detection time is over, a path that loses a third of all packets has answered several of them, and a dead host none.
 //
 // 1. kSilent and kDaemonSilent are said only of a peer whose session was up since it is watched (or since it was last silent).
 // 2. A process that stood still itself (Advance comes late) blames nobody: what waited in its sockets is read first, and silence counts
@@ -61,10 +61,14 @@ class Watch {
   Liveness liveness(const std::string& peer) const;
   // Is kDaemonSilent said of anybody?
   bool AnyDaemonSilent() const;
+  // Between two BFD packets of it, at the most; 0 when it is not watched.
+  Duration PacketInterval(const std::string& peer) const;
   // When a BFD packet of it last came; nullopt = none, or it is not watched.
   std::optional<Time> heard(const std::string& peer) const;
-  // Its kernel has answered through the tunnel a moment ago.
-  bool PathAnswers(const std::string& peer, Time now) const;
+  // Its kernel has answered through the tunnel a moment ago, as far as it was asked.
+  bool PathAnswers(const std::string& name, Time now) const;
+  // BFD is up and has been, and yet the kernel does not answer through the tunnel.
+  bool PathBroken(const std::string& name, Time now) const;
   // State of the session: "up", "init", "down", "admindown"; "" when the peer is not watched.
   std::string Describe(const std::string& peer) const;
   // After so long a silence the session is down; nullopt = it is not up.
@@ -76,15 +80,20 @@ class Watch {
   struct Peer {
     WatchedPeer config;
     Liveness liveness = Liveness::kUnknown;
+    Time said{};                            // when that became so
     std::uint16_t sequence = 0;
     Time next_echo{};
     std::array<Time, kRemembered> sent{};   // by sequence number: when
     std::optional<Time> answered;           // last echo reply
+    Time doubted = kNever;                  // since when; kNever = it is not in doubt
   };
-  bool InDoubt(Time now, const Peer& peer) const;
+  // When the next BFD packet is late, or the session has been down; kNever = there is nothing to doubt.
+  Time DoubtFrom(const Peer& peer) const;
+  Duration EchoInterval(const Peer& peer) const;
+  Time SilentFrom(const Peer& peer) const;
   Duration Patience(const Peer& peer) const;
   void Judge(Time now, const std::string& name, Peer& peer);
-  void Say(const std::string& name, Peer& peer, Liveness liveness);
+  void Say(Time now, const std::string& name, Peer& peer, Liveness liveness);
 
   bfd::Sessions sessions_;
   std::map<std::string, Peer> peers_;

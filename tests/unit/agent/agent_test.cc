@@ -1,4 +1,5 @@
-// One agent alone, with a parser of its own: the text names the policies, one a line, `name [direct|drop]`.
+// One agent alone, with a parser of its own: the text names the policies, one a line, `name [direct|drop]`; the names `strict` and
+// `checked` make the gateway so.
 #include "egressd/agent/agent.h"
 
 #include <doctest/doctest.h>
@@ -22,6 +23,8 @@ std::expected<policy::PolicySet, std::vector<policy::Finding>> ParseLines(std::s
     std::string action;
     words >> one.name >> action;
     if (one.name == "broken") return std::unexpected(std::vector{policy::Finding{.code = "E001", .message = "broken"}});
+    if (one.name == "strict") set.gateways["edge"].takeover = policy::Takeover::kStrict;
+    if (one.name == "checked") set.gateways["edge"].health = {{.target = {Ip("192.0.2.1"), 443}, .path = "", .host = ""}};
     policy::Selector selector;
     selector.cidrs = {*Prefix::Parse("10.1.0.0/24")};
     one.from = {selector};
@@ -228,6 +231,45 @@ TEST_CASE("an egress IP that the kernel refuses is not held, is told, and is tri
   solo.After(std::chrono::seconds(6));
   CHECK(solo.agent->desired().egress_addresses.size() == 1);
   CHECK(std::ranges::none_of(solo.agent->status().health, refused));
+}
+
+TEST_CASE("an egress IP that another host answers for is told as that") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("mailer");
+  solo.Step(ForeignAnnouncement{.address = Ip("203.0.113.10"), .device = "eth0", .mac = MacAddress{{2, 0, 0, 0, 0, 9}}});
+  solo.After(Duration{300'000});
+  CHECK(solo.agent->desired().egress_addresses.empty());
+  const auto health = solo.agent->status().health;
+  const auto found = std::ranges::find(health, "203.0.113.10", &Health::object);
+  REQUIRE(found != health.end());
+  CHECK(found->code == "E106");
+  CHECK(found->text.contains("02:00:00:00:00:09"));
+}
+
+TEST_CASE("a failing health check is told, and forgotten with the check") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("mailer\nchecked");
+  solo.After(std::chrono::seconds(1));
+  REQUIRE(!solo.agent->desired().egress_addresses.empty());
+  solo.Step(HealthVerdict{.gateway = "edge", .healthy = false, .text = "tcp 192.0.2.1:443: timed out"});
+  solo.After(std::chrono::seconds(1));
+  CHECK(solo.agent->desired().egress_addresses.empty());
+  const auto failing = [](const Health& health) { return health.code == "W110" && health.object == "edge"; };
+  CHECK(std::ranges::any_of(solo.agent->status().health, failing));
+  solo.Apply("mailer");
+  solo.After(std::chrono::seconds(1));
+  CHECK(std::ranges::none_of(solo.agent->status().health, failing));
+  CHECK(solo.agent->desired().egress_addresses.size() == 1);
+}
+
+TEST_CASE("an apply knows how many nodes the cluster has: strict needs three") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("strict");
+  const auto& findings = solo.results.back().findings;
+  CHECK(std::ranges::any_of(findings, [](const policy::Finding& finding) { return finding.code == "W309"; }));
 }
 
 TEST_CASE("who sends to an egress IP that a policy gave up hears nothing for a minute") {
