@@ -18,6 +18,16 @@ policies:
   mailer: {{from: {{cidr: 10.1.0.0/24}}, egress_ip: 203.0.113.10}}
 )";
 
+// The address is no longer used.
+constexpr const char* kPolicyWithout = R"(version: 1
+pools:
+  public: {ipv4: [203.0.113.10-203.0.113.19]}
+gateways:
+  edge: {default: true, nodes: {labels: {role: gateway}}, pool: public, takeover: strict}
+policies:
+  mailer: {from: {cidr: 10.1.0.0/24}, action: drop}
+)";
+
 const IpAddress kAddress = Ip("203.0.113.10");
 const agent::LeaseTiming kTiming;
 constexpr Time kStart{Duration{1'000'000'000}};
@@ -181,6 +191,26 @@ TEST_CASE("strict: a drained node hands over its last egress IP at once, and wit
   cluster.world.Input(holder, agent::Drain{.on = true});
   REQUIRE(cluster.world.RunUntil(Seconds(1), [&] { return !cluster.Holder().empty() && cluster.Holder() != holder; }));
   CHECK(cluster.world.broken.empty());
+}
+
+TEST_CASE("strict: what a policy has given up is given back when the kernel has let go of it, not before") {
+  Cluster cluster(3);
+  const std::string holder = cluster.Holder();
+  std::vector<std::string> others;
+  for (const auto& [name, node] : cluster.world.nodes()) {
+    if (name != holder) others.push_back(name);
+  }
+  // The last one does not hear of the new policy, and takes what nobody claims as soon as it hears anything.
+  cluster.CutOff({others[1]});
+  cluster.world.Run(Seconds(8));
+  cluster.world[holder].kernel_refuses = true;
+  cluster.world.Input(others[0], agent::ApplyPolicy{.request = 2, .text = kPolicyWithout, .actor = "root"});
+  cluster.world.Run(Seconds(0.3));
+  REQUIRE(cluster.Holder() == holder);
+  cluster.world.cuts.clear();
+  cluster.world.Run(Seconds(5));
+  CHECK(cluster.world.broken.empty());
+  CHECK(cluster.Holder().empty());
 }
 
 TEST_CASE("ten minutes of five idle nodes: how long they take") {

@@ -52,6 +52,7 @@ class World {
     std::uint64_t incarnation = 0;
     test::FakeKernel kernel;                 // stays when the daemon dies
     bool kernel_refuses = false;
+    bool refused = false;                    // its last commit was
     double rate = 1;                         // of its clock
     std::optional<Duration> stall;           // the process stands still for so long between its next decision and the commit
     plan::TunnelIdentity identity;           // the last one
@@ -393,7 +394,8 @@ class World {
   void Commit(Node& node, std::uint64_t revision) {
     if (!node.committed && !node.agent->status().synced) broken.push_back(std::format("{} commits before it is synced", node.name));
     node.committed = true;
-    if (node.kernel_refuses) {
+    node.refused = node.kernel_refuses;
+    if (node.refused) {
       return Feed(node, agent::Committed{.revision = revision, .error = Error{ErrorKind::kSystem, "no buffer space available"}});
     }
     const std::set<IpAddress> before = node.Held();
