@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cstddef>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace egressd::discover {
 namespace {

@@ -1,6 +1,7 @@
 #include "egressd/discover/engine.h"
 
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -48,6 +49,12 @@ bool IsEarlier(std::string_view version, std::string_view other) {
     return std::pair(number(text, 0, dot), number(text, dot + 1, text.size()));
   };
   return both(version) < both(other);
+}
+
+bool IsSameFile(const std::string& path, const std::string& other) {
+  struct stat is{}, is_other{};
+  if (::stat(path.c_str(), &is) < 0 || ::stat(other.c_str(), &is_other) < 0) return false;
+  return is.st_dev == is_other.st_dev && is.st_ino == is_other.st_ino;
 }
 
 }  // namespace
@@ -106,6 +113,7 @@ Result<void> Engine::Body::Open(Channel& channel) {
 void Engine::Body::Connect(Time now) {
   Error refusal{.kind = ErrorKind::kNotFound, .message = "no socket to try"};
   for (const std::string& path : settings.sockets) {
+    if (IsSameFile(path, settings.not_this)) continue;
     socket = path;
     auto begun = Open(looks);
     if (begun) begun = looks.Get("/_ping", [](std::string_view) { return Result<void>(); });
@@ -328,6 +336,8 @@ std::optional<Error> Engine::trouble() const {
   if (is_quiet && body_->trouble && body_->trouble->kind == ErrorKind::kNotFound) return std::nullopt;
   return body_->trouble;
 }
+
+bool Engine::was_reached() const { return body_->was_reached; }
 
 const std::string& Engine::socket() const { return body_->socket; }
 

@@ -53,16 +53,20 @@ bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, Sta
   const Facts facts(inputs);
   if (!SameClasses(facts, state) || !SameSurroundings(facts, state)) return false;
   const auto& exact = inputs.selection->exact();
-  for (const IpAddress& address : changed) {
+  const auto& known = inputs.selection->known_in_guard();
+  const auto put = [&](std::string_view stem, const IpAddress& address, const std::optional<NftBytes>& value) {
     const NftBytes key = NftBytes::Of(address);
-    NftElement element{.key = {.set = {.name = PerFamily(stem::kSource, address.family())}, .first = key, .last = key}, .value = {}};
-    const auto found = exact.find(address);
-    if (found == exact.end()) {
-      state.elements.erase(element.key);
-      continue;
-    }
-    element.value = NftBytes::Mark(SimpleMark(facts, *found->second).value_or(found->second->key));
+    NftElement element{.key = {.set = {.name = PerFamily(stem, address.family())}, .first = key, .last = key}, .value = {}};
+    if (!value) return void(state.elements.erase(element.key));
+    element.value = *value;
     state::Put(state.elements, std::move(element));
+  };
+  for (const IpAddress& address : changed) {
+    const auto found = exact.find(address);
+    const bool is_selected = found != exact.end();
+    const auto mark = is_selected ? std::optional(NftBytes::Mark(SimpleMark(facts, *found->second).value_or(found->second->key))) : std::nullopt;
+    put(stem::kSource, address, mark);
+    put(stem::kKnown, address, !is_selected && known.contains(address) ? std::optional(NftBytes{}) : std::nullopt);
   }
   return true;
 }

@@ -40,6 +40,7 @@ class Engine {
   struct Settings {
     std::vector<std::string> sockets;        // paths; the first that takes a connection is used
     Need need = Need::kIfThere;
+    std::string not_this;                    // a socket that somebody else follows, by whatever name it is found here; "" = none
   };
 
   // Errors: no epoll instance left.
@@ -61,6 +62,7 @@ class Engine {
 
   // Everything is known, or it is known that there is nobody to ask now.
   bool is_settled() const;
+  bool was_reached() const;
   // Containers with an address, as far as known.
   std::size_t known() const;
   // Why what is known may be out of date; unset = it is not.

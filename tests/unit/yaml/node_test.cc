@@ -21,7 +21,7 @@ cluster:
   quorum: majority
 tunnel: {device: eg0, vni: 200, port: 7790, mtu: 1400, ipv4: 198.18.0.0/16, ipv6: "fd00:1::/64"}
 datapath: {rule_priority: 98, tables: 27000-27255, next_hop_mark: 0x00ff0000}
-workloads: {directory: /srv/workloads, docker: auto, podman: off}
+workloads: {directory: /srv/workloads, docker: /run/other/docker.sock, podman: off}
 policy_file: /etc/egressd/site.yaml
 policy: file
 control: {group: egressd}
@@ -58,6 +58,8 @@ TEST_CASE("every key of the node file is read") {
   CHECK(config.datapath.last_table == 27255);
   CHECK(config.datapath.next_hop_mark == 0x00ff0000);
   CHECK(config.workloads_directory == "/srv/workloads");
+  CHECK(config.docker == policy::EngineSocket{.use = policy::EngineSocket::Use::kPath, .path = "/run/other/docker.sock"});
+  CHECK(config.podman.use == policy::EngineSocket::Use::kOff);
   CHECK(config.policy_file == "/etc/egressd/site.yaml");
   CHECK_FALSE(config.replicate_policy);
   CHECK(config.control_group == "egressd");
