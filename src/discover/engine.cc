@@ -159,7 +159,7 @@ Result<void> Engine::Body::Subscribe(Time now) {
 }
 
 void Engine::Body::WantLook(const std::string& id) {
-  if (std::ranges::contains(wanted, id)) return;
+  if (wanted.size() > kMostLooks || std::ranges::contains(wanted, id)) return;  // so many are answered by a list
   wanted.push_back(id);
 }
 
