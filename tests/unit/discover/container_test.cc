@@ -161,7 +161,8 @@ TEST_CASE("podman's events are hints about containers") {
     CHECK((*hint)->size() == 64);
   }
   const auto hint = [](std::string_view type, std::string_view action, std::string_view more = "") {
-    return *ParseEvent(std::format(R"({{"Type":"{}","Action":"{}","Actor":{{"ID":"aaaaaaaaaaaa","Attributes":{{{}}}}}}})", type, action, more));
+    return *ParseEvent(
+        std::format(R"({{"Type":"{}","Action":"{}","Actor":{{"ID":"aaaaaaaaaaaa","Attributes":{{{}}}}}}})", type, action, more));
   };
   CHECK(hint("container", "start") == "aaaaaaaaaaaa");
   CHECK(!hint("container", "exec_create: sh -c true"));
@@ -195,7 +196,8 @@ TEST_CASE("what is not what it should be is left out; an identity that is none i
   CHECK(named("null") == "0123456789ab");
   CHECK(ParseListed(Listed(R"("Labels":{"egressd.namespace":"a b"})"))->workload.namespace_ == "default");
   CHECK(ParseListed(Listed(R"("Labels":{"egressd.namespace":"a","com.docker.compose.project":"b"})"))->workload.namespace_ == "b");
-  const std::string shared = R"("HostConfig":{"NetworkMode":"container:x"},"NetworkSettings":{"Networks":{"a":{"IPAddress":"172.18.0.2"}}})";
+  const std::string shared =
+      R"("HostConfig":{"NetworkMode":"container:x"},"NetworkSettings":{"Networks":{"a":{"IPAddress":"172.18.0.2"}}})";
   CHECK(ParseListed(Listed(shared))->workload.addresses.empty());
 }
 

@@ -32,8 +32,8 @@ std::string Listed(const std::string& id, const std::string& address) {
                      id.substr(0, 3), address);
 }
 std::string Inspected(const std::string& id, const std::string& address, const std::string& mode = "bridge") {
-  return std::format(R"({{"Id":"{}","Name":"/{}","State":{{"Status":"running"}},"HostConfig":{{"NetworkMode":"{}"}},"Config":{{"Labels":{{}}}},)"
-                     R"("NetworkSettings":{{"Networks":{{"n":{{"IPAddress":"{}"}}}}}}}})",
+  return std::format(R"({{"Id":"{}","Name":"/{}","State":{{"Status":"running"}},"HostConfig":{{"NetworkMode":"{}"}},)"
+                     R"("Config":{{"Labels":{{}}}},"NetworkSettings":{{"Networks":{{"n":{{"IPAddress":"{}"}}}}}}}})",
                      id, id.substr(0, 3), mode, address);
 }
 
@@ -218,8 +218,8 @@ TEST_CASE("an engine that must be there is missed from the beginning") {
 
 TEST_CASE("half a list, an odd one, none in time: nothing is forgotten") {
   const std::string good = "[" + Listed(kWeb, "172.18.0.2") + "]";
-  for (const std::string& odd : {Answer(500, "{\"message\":\"no\"}"), Answer(200, good.substr(0, 40)), Answer(200, "[{}]"), Answer(200, "null"),
-                                 std::string("HTTP/1.0 nonsense\r\n\r\n"), std::string()}) {
+  for (const std::string& odd : {Answer(500, "{\"message\":\"no\"}"), Answer(200, good.substr(0, 40)), Answer(200, "[{}]"),
+                                 Answer(200, "null"), std::string("HTTP/1.0 nonsense\r\n\r\n"), std::string()}) {
     CAPTURE(odd);
     World world;
     world.server.Open();
@@ -241,7 +241,8 @@ TEST_CASE("half a list, an odd one, none in time: nothing is forgotten") {
 
 TEST_CASE("what is no container engine") {
   for (const std::string& odd : {Answer(404, ""), std::string("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
-                                 std::string("HTTP/1.1 200 OK\r\nApi-Version: 1.4 HTTP/1.1\r\nContent-Length: 0\r\n\r\n"), std::string("220 smtp\r\n")}) {
+                                 std::string("HTTP/1.1 200 OK\r\nApi-Version: 1.4 HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),
+                                 std::string("220 smtp\r\n")}) {
     World world;
     world.server.answers["/_ping"] = odd;
     world.server.Open();

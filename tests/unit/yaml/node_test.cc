@@ -101,6 +101,21 @@ TEST_CASE("faults of the node file are found where they stand") {
   CHECK(NodePlaces("control: {socket: /run/x}\n") == Places{"1:11 E008"});
 }
 
+TEST_CASE("where container engines are asked") {
+  using Use = policy::EngineSocket::Use;
+  const auto docker = [](const std::string& value) { return ParseNodeConfig("workloads: {docker: " + value + "}\n", "f"); };
+  CHECK(docker("auto").value.docker.use == Use::kAuto);
+  CHECK(docker("off").value.docker.use == Use::kOff);
+  CHECK(docker("/run/user/1000/docker.sock").value.docker.path == "/run/user/1000/docker.sock");
+  CHECK(ParseNodeConfig("version: 1\n", "f").value.podman.use == Use::kAuto);
+  const std::string long_path = "/run/" + std::string(103, 'x');
+  for (const std::string& value : {std::string("maybe"), std::string("docker.sock"), std::string("[/run/docker.sock]"),
+                                   std::string("{socket: /run/docker.sock}"), std::string("\"\""), long_path}) {
+    CAPTURE(value);
+    CHECK(PlacesOf(docker(value).findings) == Places{"1:21 E152"});
+  }
+}
+
 TEST_CASE("a drop-in file has workloads and nothing else") {
   const auto parsed =
       ParseWorkloads("version: 1\nworkloads:\n  erp: {addresses: 10.1.7.20}\n  b: {addresses: [10.1.7.21], node: n1}\n", "erp.yaml");
