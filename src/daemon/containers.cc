@@ -21,8 +21,9 @@ const std::vector<std::string> kDockerSockets{"/run/docker.sock", "/var/run/dock
 const std::vector<std::string> kPodmanSockets{"/run/podman/podman.sock"};
 
 discover::Engine::Settings SettingsOf(const policy::EngineSocket& socket, const std::vector<std::string>& usual) {
-  if (socket.use == policy::EngineSocket::Use::kPath) return {.sockets = {socket.path}, .need = discover::Engine::Need::kAlways, .not_this = {}};
-  return {.sockets = usual, .need = discover::Engine::Need::kIfThere, .not_this = {}};
+  using Need = discover::Engine::Need;
+  if (socket.use == policy::EngineSocket::Use::kPath) return {.sockets = {socket.path}, .need = Need::kAlways, .not_this = {}};
+  return {.sockets = usual, .need = Need::kIfThere, .not_this = {}};
 }
 
 }  // namespace
@@ -123,8 +124,8 @@ std::vector<agent::Health> Containers::health() const {
     const bool forbidden = trouble->kind == ErrorKind::kPermission;
     out.push_back({.code = "W158",
                    .object = followed.name,
-                   .text = std::format("the engine does not answer ({}): what it said last stays in force ({} containers)", trouble->message,
-                                       followed.engine.known()),
+                   .text = std::format("the engine does not answer ({}): what it said last stays in force ({} containers)",
+                                       trouble->message, followed.engine.known()),
                    .hint = forbidden ? std::format("let egressd use {}, or write workloads.{}: off; see egressd.yaml(5)",
                                                    followed.engine.socket(), followed.name)
                                      : std::format("start {}, or write workloads.{}: off; it is tried again every few seconds",

@@ -48,8 +48,8 @@ Result<void> Channel::Connect(const std::string& path) {
 void Channel::Close() { fd_.Close(); }
 
 Result<void> Channel::Get(std::string_view target, HttpReader::Body body) {
-  const std::string request =
-      std::format("GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: egressd/{}\r\nAccept: application/json\r\n\r\n", target, EGRESSD_VERSION);
+  const std::string request = std::format(
+      "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: egressd/{}\r\nAccept: application/json\r\n\r\n", target, EGRESSD_VERSION);
   // Far smaller than the buffer of an idle connection: it fits, or something is wrong.
   const ssize_t sent = ::send(fd_.get(), request.data(), request.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent < 0) return std::unexpected(SystemError("send", errno));

@@ -12,8 +12,8 @@ namespace egressd::discover {
 
 class Channel {
  public:
-  // Non-blocking. Errors: kNotFound (there is no such socket, or it cannot be seen), kUnavailable (nobody answers, or not now), kPermission,
-  // kSystem.
+  // Non-blocking. Errors: kNotFound (there is no such socket, or it cannot be seen), kUnavailable (nobody answers, or not now),
+  // kPermission, kSystem.
   Result<void> Connect(const std::string& path);
   void Close();
   bool is_open() const { return fd_.is_open(); }

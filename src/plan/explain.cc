@@ -92,8 +92,8 @@ class Story {
 
   void Guarded(const Prefix& network) {
     out_.action = "drop";
-    Line(std::format("{} is in the guarded network {} and no workload that this node knows: dropped towards everything external until it is "
-                     "known (counter {})",
+    Line(std::format("{} is in the guarded network {} and no workload that this node knows: dropped towards everything external until "
+                     "it is known (counter {})",
                      flow_.source.ToString(), network.ToString(), counter::kUnknownSource));
     for (const Policy* policy : policy::InOrder(facts_.inputs.selection->set())) {
       out_.rejected.push_back({.policy = policy->name, .reason = "the guard drops what comes from an unknown source"});

@@ -1,5 +1,6 @@
 // Workloads come and go all the time; the rest of the state seldom follows. Its cost here does not depend on how many there are.
 #include <algorithm>
+#include <optional>
 #include <ranges>
 #include <utility>
 #include <vector>
@@ -54,19 +55,22 @@ bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, Sta
   if (!SameClasses(facts, state) || !SameSurroundings(facts, state)) return false;
   const auto& exact = inputs.selection->exact();
   const auto& known = inputs.selection->known_in_guard();
-  const auto put = [&](std::string_view stem, const IpAddress& address, const std::optional<NftBytes>& value) {
+  using Value = decltype(NftElement::value);
+  const auto put = [&](std::string_view stem, const IpAddress& address, std::optional<Value> value) {
     const NftBytes key = NftBytes::Of(address);
     NftElement element{.key = {.set = {.name = PerFamily(stem, address.family())}, .first = key, .last = key}, .value = {}};
     if (!value) return void(state.elements.erase(element.key));
-    element.value = *value;
+    element.value = std::move(*value);
     state::Put(state.elements, std::move(element));
   };
   for (const IpAddress& address : changed) {
     const auto found = exact.find(address);
     const bool is_selected = found != exact.end();
-    const auto mark = is_selected ? std::optional(NftBytes::Mark(SimpleMark(facts, *found->second).value_or(found->second->key))) : std::nullopt;
-    put(stem::kSource, address, mark);
-    put(stem::kKnown, address, !is_selected && known.contains(address) ? std::optional(NftBytes{}) : std::nullopt);
+    std::optional<Value> mark, present;
+    if (is_selected) mark = NftBytes::Mark(SimpleMark(facts, *found->second).value_or(found->second->key));
+    if (!is_selected && known.contains(address)) present.emplace();
+    put(stem::kSource, address, std::move(mark));
+    put(stem::kKnown, address, std::move(present));
   }
   return true;
 }
