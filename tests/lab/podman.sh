@@ -10,6 +10,8 @@ engine() {
   fi
   mkdir -p "$LAB/rootfs"/{bin,proc,sys,dev,etc,run,tmp} "$LAB/$1/podman"
   cp -f /bin/busybox "$LAB/rootfs/bin/busybox"
+  local applet
+  for applet in sh ping nc sleep; do ln -sf busybox "$LAB/rootfs/bin/$applet"; done
 }
 podman_on() {
   local node=$1 home=$LAB/$1/podman

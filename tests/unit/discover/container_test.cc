@@ -63,7 +63,7 @@ std::string Listed(std::string_view members) {
 }
 
 TEST_CASE("answers are read however they are cut") {
-  for (const std::size_t step : {1, 7, 100, 100'000}) {
+  for (const std::size_t step : {1UZ, 7UZ, 100UZ, 100'000UZ}) {
     const Answer list = Read(test::Captured("list"), step);
     REQUIRE(list.done);
     CHECK(list.complete);
