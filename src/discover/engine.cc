@@ -27,7 +27,7 @@ constexpr Duration kLongestAnswer = seconds(5);
 constexpr Duration kLongestList = seconds(30);
 constexpr Duration kBetweenLists = seconds(60);
 constexpr Duration kSecondList = seconds(2);  // what happened while the engine began to tell its events
-constexpr Duration kAfterOddAnswer = seconds(1);
+constexpr Duration kAfterOddAnswer = seconds(1), kAfterRefusedList = seconds(5);
 constexpr Duration kShortestPause = milliseconds(100), kLongestPause = seconds(5);  // between two attempts to connect
 constexpr Duration kAbsentPause = seconds(1);
 constexpr std::size_t kMostContainers = 65'536;
@@ -211,12 +211,17 @@ Result<void> Engine::Body::TakeVersion(Time now) {
 Result<void> Engine::Body::TakeList(Time now) {
   is_listing = false;
   list_by = kNever;
-  if (lists.answer().status() != kGood)
-    return egressd::Fail(ErrorKind::kInvalid, std::format("the list of containers was answered with {}", lists.answer().status()));
+  phase = Phase::kFollows;
+  if (lists.answer().status() != kGood) {
+    // podman refuses the whole list for one container in an odd state: the events of the others are followed all the same.
+    trouble = {.kind = ErrorKind::kUnavailable,
+               .message = std::format("the list of containers was answered with {}", lists.answer().status())};
+    next_list_at = now + kAfterRefusedList;
+    return {};
+  }
   if (!list_objects.is_whole()) return egressd::Fail(ErrorKind::kInvalid, "the list of containers ends in its middle");
   for (const std::string& id : catalogue.Replace(std::exchange(listed, {}), looked_at)) WantLook(id);
   next_list_at = now + (std::exchange(is_first_list, false) ? kSecondList : kBetweenLists);
-  phase = Phase::kFollows;
   trouble.reset();
   pause = kShortestPause;
   return {};

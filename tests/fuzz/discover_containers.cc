@@ -23,10 +23,10 @@ void CheckId(const std::string& id) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-  if (size < 2) return 0;
-  const std::size_t step = 1 + bytes[0];
-  const bool is_http = (bytes[1] & 1) != 0;
-  const std::string_view text(reinterpret_cast<const char*>(bytes) + 2, size - 2);
+  if (size == 0) return 0;
+  const std::string_view text(reinterpret_cast<const char*>(bytes), size);
+  const std::size_t step = 1 + bytes[size - 1];
+  const bool is_http = text.starts_with("HTTP");
   Catalogue catalogue;
   std::vector<Container> all;
   JsonObjects objects([&](std::string_view object) -> Result<void> {

@@ -239,6 +239,21 @@ TEST_CASE("half a list, an odd one, none in time: nothing is forgotten") {
   }
 }
 
+TEST_CASE("a list that is refused does not end the events") {
+  World world;
+  world.server.answers["/v1.47/containers/json"] = Answer(500, "{}");
+  world.server.Open();
+  world.Run();
+  CHECK(world.engine.trouble());
+  CHECK(world.engine.is_settled());
+  world.Happens("start", kWeb);
+  CHECK(world.Told() == "aaa=172.18.0.2 ");
+  world.server.answers["/v1.47/containers/json"] = Answer(200, "[]");
+  world.Pass(6s);
+  CHECK(!world.engine.trouble());
+  CHECK(world.Told() == "aaa gone ");
+}
+
 TEST_CASE("what is no container engine") {
   for (const std::string& odd : {Answer(404, ""), std::string("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
                                  std::string("HTTP/1.1 200 OK\r\nApi-Version: 1.4 HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),

@@ -109,11 +109,12 @@ TEST_CASE("where container engines are asked") {
   CHECK(docker("/run/user/1000/docker.sock").value.docker.path == "/run/user/1000/docker.sock");
   CHECK(ParseNodeConfig("version: 1\n", "f").value.podman.use == Use::kAuto);
   const std::string long_path = "/run/" + std::string(103, 'x');
-  for (const std::string& value : {std::string("maybe"), std::string("docker.sock"), std::string("[/run/docker.sock]"),
-                                   std::string("{socket: /run/docker.sock}"), std::string("\"\""), long_path}) {
+  for (const std::string& value : {std::string("maybe"), std::string("docker.sock"), std::string("\"\""), long_path}) {
     CAPTURE(value);
     CHECK(PlacesOf(docker(value).findings) == Places{"1:21 E152"});
   }
+  CHECK(NodePlaces("workloads: {docker: [/run/docker.sock]}\n") == Places{"1:13 E152"});
+  CHECK(NodePlaces("workloads: {docker: {socket: /run/docker.sock}}\n") == Places{"1:13 E152"});
 }
 
 TEST_CASE("a drop-in file has workloads and nothing else") {
