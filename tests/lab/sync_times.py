@@ -1,7 +1,7 @@
 """How long after an engine's event the kernel knows: sync_times.py ENGINE_SOCKET CONTAINER_NAME IPV4_ADDRESS, in the node's network namespace.
 
 Follows the engine's events (their own time stamps) and nftables' notifications side by side. On SIGTERM prints JSON: `start` and `stop`, each a
-list of milliseconds from the event to the element that came or went, and `missing`: events without an element within a second. A start is
+list of milliseconds from the event to the element that came or went, and `missing`: events without an element within three seconds. A start is
 counted from `init`, when the container has its address and its first process does not run yet.
 """
 import http.client
@@ -40,7 +40,7 @@ def report(*_):
     told = {"start": [], "stop": [], "missing": 0}
     for at, what in events:
         # The two come from different clocks' readings of the same clock: a little earlier is possible.
-        found = [when for when, which in elements if which == what and at - 0.005 <= when < at + 1]
+        found = [when for when, which in elements if which == what and at - 0.005 <= when < at + 3]
         if found:
             told[what].append(round((min(found) - at) * 1000, 1))
         else:
