@@ -34,16 +34,18 @@ bool Agent::MayStay(const policy::Flow& original, const IpAddress& translated, s
   if (selection == nullptr) return true;
   const policy::Binding* binding = BindingOf(body.in_force->generation.bindings, EgressId{mark});
   if (mark != 0 && mark != kDirectMark && binding == nullptr) return false;
+  if (body.internal_revision != body.revision) {
+    body.internal = plan::InternalOf(body.inputs);
+    body.internal_revision = body.revision;
+  }
+  // What a workload that is gone left behind must not carry the next one with its address.
+  if (plan::IsGuardedAgainst(body.inputs, body.internal, original)) return false;
   const policy::SourceClass* source = selection->ClassOf(original.source);
   if (source == nullptr) return true;
   // Conntrack does not tell the device; where it would decide, nothing is known.
   const auto names_device = [](const policy::Interest& interest) { return !interest.interfaces.empty(); };
   const bool depends_on_device = std::ranges::any_of(source->interests, names_device);
   if (depends_on_device && original.interface.empty()) return true;
-  if (body.internal_revision != body.revision) {
-    body.internal = plan::InternalOf(body.inputs);
-    body.internal_revision = body.revision;
-  }
   const policy::Policy* policy = policy::Select(*selection, body.internal, original);
   const bool direct = policy == nullptr || policy->action == policy::Action::kDirect;
   if (direct) return mark == 0 || mark == kDirectMark;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kCounters[] = {"not_held",   "no_gateway",  "wrong_source", "not_a_peer",
                                      "unexpected", "policy_drop", "untracked",    "hairpin",
-                                     "lease_over", "not_answered"};
+                                     "lease_over", "not_answered", "unknown_source"};
 
 Json Texts(const std::vector<IpAddress>& addresses) {
   Json::Array out;

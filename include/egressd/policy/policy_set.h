@@ -159,6 +159,7 @@ struct Gateway {
 };
 
 struct PolicySet {
+  std::vector<Prefix> guard;     // what comes from there, from a source that is no known workload, goes nowhere external
   std::vector<Prefix> internal;
   std::map<std::string, Workload> workloads;
   std::map<std::string, std::vector<Destination>> destinations;
