@@ -31,7 +31,10 @@ struct World {
     if (random.Chance(0.7)) set.pools["pool"].ipv6 = {AddressRange::Parse("2001:db8:1::100-2001:db8:1::1ff").value()};
     set.gateways["g"] = {.name = "g", .is_default = true, .nodes = {.names = {"n1", "n2"}}, .pools = {"pool"}};
     if (random.Chance(0.5)) set.internal = {SomePrefix()};
-    if (random.Chance(0.4)) set.guard = {Prefix::Containing(Source(), random.Chance(0.5) ? 31 : 126)};
+    if (random.Chance(0.4)) {
+      const IpAddress source = Source();
+      set.guard = {Prefix::Containing(source, AddressBits(source.family()) - (random.Chance(0.5) ? 1 : 2))};
+    }
     for (int i = 0; i < 6; ++i) {
       const std::string name = std::format("w{}", i);
       set.workloads[name] = {.name = name, .addresses = {Source()}, .labels = {{"app", Letter()}}};
