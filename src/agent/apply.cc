@@ -75,6 +75,7 @@ Prepared Agent::Body::Prepare(const std::string& text) const {
   }
   prepared.findings = policy::Validate(*set, KnownSurroundings());
   if (policy::HasErrors(prepared.findings)) return prepared;
+  std::ranges::move(policy::RemovedInUse(*set, in_force->generation.bindings), std::back_inserter(prepared.findings));
   auto bindings = policy::Bind(*set, in_force->generation.bindings);
   if (!bindings) {
     std::ranges::move(bindings.error(), std::back_inserter(prepared.findings));
