@@ -52,7 +52,8 @@ void Agent::Body::UpdateUnable() {
 }
 
 HoldingView Agent::Body::ViewForHolding(Time at, const gossip::Record& own) {
-  HoldingView view{.self = own.name, .nodes = View(own), .set = nullptr, .gateway_of = current().gateway_of, .may_take = false};
+  HoldingView view{.self = own.name, .nodes = View(own), .set = nullptr, .gateway_of = current().gateway_of, .apart = current().apart,
+                   .may_take = false};
   if (current().selection) view.set = &current().selection->set();
   view.may_take = ready() && may_take_at == kNever && leases.fenced_until <= at && HasQuorum();
   for (const NodeView& node : view.nodes) {
@@ -233,7 +234,7 @@ std::map<EgressId, plan::Carrier> Agent::Body::Carriers(const std::vector<NodeVi
       if (holder != nullptr && holder->node == self && !holds.contains(*binding.egress_ip)) carriers[binding.id] = {};
       continue;
     }
-    if (IsGatewayNode(binding.gateway, self, settings.config.node.labels) && !leaving) {
+    if (binding.gateway == policy::kSelf || (IsGatewayNode(binding.gateway, self, settings.config.node.labels) && !leaving)) {
       carriers[binding.id] = carried_by(self);
       continue;
     }

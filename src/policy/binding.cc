@@ -328,6 +328,8 @@ std::vector<Finding> RemovedInUse(const PolicySet& set, const Bindings& previous
   return findings;
 }
 
+std::uint64_t CountOf(const Pool& pool, Family family) { return PoolLayout(pool).Count(family); }
+
 std::vector<IpAddress> AddressesOf(const Pool& pool, Family family, std::size_t limit) {
   std::vector<IpAddress> addresses;
   const PoolLayout layout(pool);

@@ -42,6 +42,9 @@ std::expected<Bindings, std::vector<Finding>> Bind(const PolicySet& set, const B
 // What an apply takes away from policies that go on: `auto` egress IPs that no pool of their gateway offers any more (warnings).
 std::vector<Finding> RemovedInUse(const PolicySet& set, const Bindings& previous);
 
+// How many addresses a pool has, exclusions left out; saturating at 2^64 - 1.
+std::uint64_t CountOf(const Pool& pool, Family family);
+
 // Every address of a pool in order, exclusions left out. At most `limit` (pools of IPv6 can be huge).
 std::vector<IpAddress> AddressesOf(const Pool& pool, Family family, std::size_t limit);
 

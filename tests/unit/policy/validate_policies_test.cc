@@ -120,7 +120,7 @@ TEST_CASE("E205: an egress IP without address is a mistake") {
 
 TEST_CASE("E212: an egress IP is in the pools of the policy's gateway") {
   const auto Choose = [](const char* address) {
-    return After([&](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A(address)}; });
+    return After([&](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .addresses = {{.ipv4 = A(address), .ipv6 = {}}}}; });
   };
   CHECK(Choose("203.0.113.10") == Texts{});
   CHECK(Choose("203.0.113.14") == Texts{"E212 policies.mailer.egress_ip.ipv4"});
@@ -129,23 +129,24 @@ TEST_CASE("E212: an egress IP is in the pools of the policy's gateway") {
 TEST_CASE("E212 says which pool would have the address") {
   PolicySet set = Sound();
   Add(set, Pool{.name = "spare", .ipv4 = {R("198.51.100.1")}});
-  set.policies["mailer"].egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("198.51.100.1")};
+  set.policies["mailer"].egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .addresses = {{.ipv4 = A("198.51.100.1"), .ipv6 = {}}}};
   const auto findings = Validate(set);
   CHECK(Seen(findings) == Texts{"E212 policies.mailer.egress_ip.ipv4", "W303 pools.spare"});
   CHECK(findings[0].hint == "it is in pool spare: use a gateway with that pool");
 }
 
 TEST_CASE("E103: an egress IP stands under its family") {
-  CHECK(After([](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("2001:db8:1::10")}; }) ==
+  CHECK(After([](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .addresses = {{.ipv4 = A("2001:db8:1::10"), .ipv6 = {}}}}; }) ==
         Texts{"E103 policies.mailer.egress_ip.ipv4"});
 }
 
 TEST_CASE("E211: with a pool of pairs, a policy's two addresses are a pair") {
   PolicySet set = Sound();
   set.pools["public"].pair = true;
-  set.policies["mailer"].egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("203.0.113.11"), .ipv6 = A("2001:db8:1::11")};
+  set.policies["mailer"].egress_ip = {.kind = EgressIpChoice::Kind::kAddress,
+                                     .addresses = {{.ipv4 = A("203.0.113.11"), .ipv6 = A("2001:db8:1::11")}}};
   CHECK(Seen(set) == Texts{});
-  set.policies["mailer"].egress_ip.ipv6 = A("2001:db8:1::12");
+  set.policies["mailer"].egress_ip.addresses.front().ipv6 = A("2001:db8:1::12");
   const auto findings = Validate(set);
   CHECK(Seen(findings) == Texts{"E211 policies.mailer.egress_ip"});
   CHECK(findings[0].hint == "egress_ip: {ipv4: 203.0.113.11, ipv6: \"2001:db8:1::11\"}");
@@ -172,7 +173,7 @@ TEST_CASE("E219: a namespace restricts nothing when no selector speaks of worklo
 }
 
 TEST_CASE("E220: the node's own address and a given one exclude each other") {
-  CHECK(After([](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kNode, .ipv4 = A("203.0.113.10")}; }) ==
+  CHECK(After([](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kNode, .addresses = {{.ipv4 = A("203.0.113.10"), .ipv6 = {}}}}; }) ==
         Texts{"E220 policies.mailer.egress_ip"});
 }
 
@@ -197,7 +198,7 @@ TEST_CASE("a selector that matches no listed workload is no finding: drop-ins ma
 TEST_CASE("an IPv6-capable selector with an IPv4 egress IP is no finding") {
   CHECK(After([](Policy& policy) {
           policy.from = {{.cidrs = {P("2001:db8:7::/64"), P("10.0.0.0/8")}}};
-          policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("203.0.113.10")};
+          policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .addresses = {{.ipv4 = A("203.0.113.10"), .ipv6 = {}}}};
         }) == Texts{});
 }
 
