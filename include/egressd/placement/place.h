@@ -1,7 +1,7 @@
 // Who shall hold an egress IP: pure functions, so that every node with the same view comes to the same answer without asking.
 //
 // 1. A living candidate that holds an IP keeps it.
-// 2. IPs without a living holder are spread so that in the end the loads of all candidates are as even as rule 1 and their room allow;
+// 2. IPs without a living holder (but for those of 5) are spread so that in the end the loads of all candidates are as even as rule 1 and their room allow;
 //    which IP goes where is decided by the rendezvous hash of (node, IP), the highest one first.
 // 3. So the loss of a node moves only what was there, spread over the others.
 // 4. The order of addresses and candidates does not matter, nor who is quicker: after some of the placed IPs have been taken, the rest is
@@ -42,7 +42,8 @@ std::map<IpAddress, std::string> Place(const std::vector<IpAddress>& addresses, 
 // nobody held anything, and a node's share is the number of its homes. The result reaches the shares with the fewest moves, those to a home
 // first: after a loss and the return of the node everything is back where it was, and with as many IPs as there were nothing else moves.
 //
-// 1. No candidate has more than its share: as even as possible, at most ceil(IPs / candidates) where there is room.
+// 1. No candidate has more than its share: as even as possible, at most ceil(IPs / candidates) where there is room and nothing belongs
+//    apart.
 // 2. The moves may be carried out one by one, in any order: after some of them the rest is the same.
 //
 // `room` is the whole limit here (max_ips_per_node), as if nobody held anything; of `holders` only `addresses` count. One entry for each
