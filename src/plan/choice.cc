@@ -14,32 +14,32 @@ namespace {
 using policy::Binding;
 using Table = std::vector<const Binding*>;
 
-// The slots in the order in which a binding would like to have them.
-std::vector<std::uint32_t> Wishes(const Binding& binding, policy::Spread spread, std::vector<std::uint32_t> slots) {
-  if (spread == policy::Spread::kFlow || !binding.egress_ip) return slots;  // neighbours go to different ones, so that few are even, too
+// The lots in the order in which a binding would like to have them.
+std::vector<std::uint32_t> Wishes(const Binding& binding, policy::Spread spread, std::vector<std::uint32_t> lots) {
+  if (spread == policy::Spread::kFlow || !binding.egress_ip) return lots;  // neighbours go to different ones, so that few are even, too
   const std::uint64_t seed = StableHash(binding.egress_ip->ToString());
   std::vector<std::pair<std::uint64_t, std::uint32_t>> ranked;
-  for (const std::uint32_t slot : slots) {
-    const char byte = static_cast<char>(slot);
-    ranked.emplace_back(StableHash({&byte, 1}, seed), slot);
+  for (const std::uint32_t lot : lots) {
+    const char byte = static_cast<char>(lot);
+    ranked.emplace_back(StableHash({&byte, 1}, seed), lot);
   }
   std::ranges::sort(ranked);
-  for (std::size_t i = 0; i < slots.size(); ++i) slots[i] = ranked[i].second;
-  return slots;
+  for (std::size_t i = 0; i < lots.size(); ++i) lots[i] = ranked[i].second;
+  return lots;
 }
 
-// Everybody in turn takes the free slot that it likes best.
-void Deal(const std::vector<std::uint32_t>& slots, const std::vector<const Binding*>& takers, policy::Spread spread, Table& table) {
+// Everybody in turn takes the free lot that it likes best.
+void Deal(const std::vector<std::uint32_t>& lots, const std::vector<const Binding*>& takers, policy::Spread spread, Table& table) {
   std::vector<std::vector<std::uint32_t>> wishes;
-  for (const Binding* taker : takers) wishes.push_back(Wishes(*taker, spread, slots));
+  for (const Binding* taker : takers) wishes.push_back(Wishes(*taker, spread, lots));
   std::vector<std::size_t> next(takers.size(), 0);
-  std::vector<bool> taken(kSpreadSlots, false);
-  for (std::size_t dealt = 0; dealt < slots.size(); ++dealt) {
+  std::vector<bool> taken(kLots, false);
+  for (std::size_t dealt = 0; dealt < lots.size(); ++dealt) {
     const std::size_t turn = dealt % takers.size();
     while (taken[wishes[turn][next[turn]]]) ++next[turn];
-    const std::uint32_t slot = wishes[turn][next[turn]];
-    taken[slot] = true;
-    table[slot] = takers[turn];
+    const std::uint32_t lot = wishes[turn][next[turn]];
+    taken[lot] = true;
+    table[lot] = takers[turn];
   }
 }
 
@@ -91,15 +91,15 @@ std::uint32_t KernelHash(std::span<const std::uint8_t> bytes, std::uint32_t seed
 
 }  // namespace
 
-std::vector<const Binding*> SlotsOf(const Facts& facts, const policy::Policy& policy, Family family) {
+std::vector<const Binding*> LotsOf(const Facts& facts, const policy::Policy& policy, Family family) {
   const auto bindings = facts.BindingsOf(policy.name, family);
   EGRESSD_ASSERT(!bindings.empty());
   std::vector<const Binding*> all(bindings.begin(), bindings.end());
   std::ranges::sort(all, {}, &Binding::egress_ip);
-  std::vector<std::uint32_t> slots;
-  for (std::uint32_t slot = 0; slot < kSpreadSlots; ++slot) slots.push_back(slot);
-  Table table(kSpreadSlots, nullptr);
-  Deal(slots, all, policy.spread, table);
+  std::vector<std::uint32_t> lots;
+  for (std::uint32_t lot = 0; lot < kLots; ++lot) lots.push_back(lot);
+  Table table(kLots, nullptr);
+  Deal(lots, all, policy.spread, table);
   std::vector<const Binding*> usable = all;
   std::erase_if(usable, [&](const Binding* binding) { return !facts.NextHopMark(binding->id); });
   if (policy.prefer == policy::Prefer::kLocal) {
@@ -108,15 +108,15 @@ std::vector<const Binding*> SlotsOf(const Facts& facts, const policy::Policy& po
     if (!local.empty()) usable = std::move(local);
   }
   if (usable.empty() || usable.size() == all.size()) return table;
-  std::erase_if(slots, [&](std::uint32_t slot) { return std::ranges::contains(usable, table[slot]); });
-  Deal(slots, usable, policy.spread, table);
+  std::erase_if(lots, [&](std::uint32_t lot) { return std::ranges::contains(usable, table[lot]); });
+  Deal(lots, usable, policy.spread, table);
   return table;
 }
 
 std::uint32_t SpreadSeed(std::string_view node_name) { return static_cast<std::uint32_t>(StableHash(node_name)); }
 
-std::uint32_t SlotOfSource(const IpAddress& source, std::uint32_t seed) {
-  return static_cast<std::uint32_t>(std::uint64_t{KernelHash(source.bytes(), seed)} * kSpreadSlots >> 32);
+std::uint32_t LotOfSource(const IpAddress& source, std::uint32_t seed) {
+  return static_cast<std::uint32_t>(std::uint64_t{KernelHash(source.bytes(), seed)} * kLots >> 32);
 }
 
 }  // namespace egressd::plan

@@ -70,7 +70,7 @@ class ClassWriter {
 
   void PutSpread(const Policy& policy, Family family) {
     std::vector<std::uint32_t> marks;
-    for (const policy::Binding* binding : SlotsOf(facts_, policy, family)) marks.push_back(DecidedMark(binding->id));
+    for (const policy::Binding* binding : LotsOf(facts_, policy, family)) marks.push_back(DecidedMark(binding->id));
     PutMarkTable(state_, SpreadMap(family, policy.name), marks);
   }
 
@@ -105,9 +105,9 @@ class ClassWriter {
     }
     if (PolicySets::Has(sets.spread, family)) {
       const std::string map = SpreadMap(family, policy.name);
-      if (policy.spread == policy::Spread::kFlow) return words.SetConnectionMarkInTurn(kSpreadSlots, map).Goto(chain::kSteer);
+      if (policy.spread == policy::Spread::kFlow) return words.SetConnectionMarkInTurn(kLots, map).Goto(chain::kSteer);
       const std::uint32_t seed = SpreadSeed(facts_.inputs.config->node.name);
-      return words.SetConnectionMarkByHash(family, kSpreadSlots, seed, map).Goto(chain::kSteer);
+      return words.SetConnectionMarkByHash(family, kLots, seed, map).Goto(chain::kSteer);
     }
     if (const auto bindings = facts_.BindingsOf(policy.name, family); !bindings.empty()) {
       return words.SetConnectionMark(DecidedMark(bindings.front()->id)).Goto(chain::kSteer);

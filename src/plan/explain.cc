@@ -114,23 +114,23 @@ class Story {
   }
 
   void Choose(const Policy& policy) {
-    const std::vector<const policy::Binding*> slots = SlotsOf(facts_, policy, flow_.source.family());
+    const std::vector<const policy::Binding*> lots = LotsOf(facts_, policy, flow_.source.family());
     const std::string map = SpreadMap(flow_.source.family(), policy.name);
     if (policy.spread == policy::Spread::kSource) {
-      const std::uint32_t slot = SlotOfSource(flow_.source, SpreadSeed(facts_.inputs.config->node.name));
-      Line(std::format("slot {} of {}, by source, map {}", slot, slots.size(), map));
-      Through(policy, *slots[slot]);
+      const std::uint32_t lot = LotOfSource(flow_.source, SpreadSeed(facts_.inputs.config->node.name));
+      Line(std::format("lot {} of {}, by source, map {}", lot, lots.size(), map));
+      Through(policy, *lots[lot]);
       return;
     }
     std::map<EgressId, std::pair<const policy::Binding*, std::size_t>> counts;
-    for (const policy::Binding* binding : slots) {
+    for (const policy::Binding* binding : lots) {
       auto& [chosen, count] = counts[binding->id];
       chosen = binding;
       ++count;
     }
     const auto carried = [&](const auto& entry) { return facts_.NextHopMark(entry.first).has_value(); };
     if (counts.size() == 1 || std::ranges::none_of(counts, carried)) {
-      Through(policy, *slots.front());
+      Through(policy, *lots.front());
       return;
     }
     Line(std::format("new connections take {} egress IPs in turn, map {}", counts.size(), map));
@@ -140,7 +140,7 @@ class Story {
       const Choice choice{.id = id,
                           .egress_ip = binding->egress_ip,
                           .node = carrier.kind == Carrier::Kind::kSelf ? self_ : carrier.peer,
-                          .share = static_cast<double>(count) / static_cast<double>(slots.size())};
+                          .share = static_cast<double>(count) / static_cast<double>(lots.size())};
       Line(std::format("{:.0f} % egress id {}, through {}", choice.share * 100, id.value, choice.node));
       out_.choices.push_back(choice);
     }

@@ -22,7 +22,7 @@ inline constexpr DurationLimits kBfdLimits{std::chrono::milliseconds(10), std::c
 inline constexpr DurationLimits kHealthEveryLimits{std::chrono::milliseconds(100), std::chrono::hours(1)};
 inline constexpr std::uint16_t kMostHealthFailures = 100;
 inline constexpr std::size_t kLongestHealthPath = 1024;  // characters
-// Each of so many egress IPs still gets several of the slots over which a policy spreads its connections (plan/choice.h).
+// Each of so many egress IPs still gets several of the lots by which a policy spreads its connections (plan/choice.h).
 inline constexpr std::uint16_t kMostReplicas = 16;
 
 }  // namespace egressd::policy

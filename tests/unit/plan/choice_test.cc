@@ -20,13 +20,13 @@ struct Replicated : Scenario {
     web.spread = policy::Spread::kFlow;
   }
   policy::Policy& web() { return set.policies["web"]; }
-  std::vector<const policy::Binding*> Slots() {
+  std::vector<const policy::Binding*> Lots() {
     inputs = Input();
-    return SlotsOf(Facts(inputs), selection().set().policies.at("web"), Family::kIpv4);
+    return LotsOf(Facts(inputs), selection().set().policies.at("web"), Family::kIpv4);
   }
   std::vector<EgressId> Ids() {
     std::vector<EgressId> ids;
-    for (const policy::Binding* binding : Slots()) ids.push_back(binding->id);
+    for (const policy::Binding* binding : Lots()) ids.push_back(binding->id);
     return ids;
   }
   Shares Count() {
@@ -47,11 +47,11 @@ policy::Flow FromWeb() { return {.source = Ip("172.17.0.2"), .interface = "docke
 
 }  // namespace
 
-TEST_CASE("the egress IPs of a policy share its slots evenly, and neighbours differ when connections take them in turn") {
+TEST_CASE("the egress IPs of a policy share its lots evenly, and neighbours differ when connections take them in turn") {
   Replicated world;
   CHECK(world.Count() == Shares{{EgressId{1}, 32}, {EgressId{2}, 32}, {EgressId{3}, 32}, {EgressId{4}, 32}});
   const std::vector<EgressId> ids = world.Ids();
-  for (std::size_t slot = 0; slot + 4 <= ids.size(); slot += 4) CHECK(std::set(ids.begin() + static_cast<std::ptrdiff_t>(slot), ids.begin() + static_cast<std::ptrdiff_t>(slot) + 4).size() == 4);
+  for (std::size_t lot = 0; lot + 4 <= ids.size(); lot += 4) CHECK(std::set(ids.begin() + static_cast<std::ptrdiff_t>(lot), ids.begin() + static_cast<std::ptrdiff_t>(lot) + 4).size() == 4);
 }
 
 TEST_CASE("by source: one egress IP more takes its share and little else moves") {
@@ -66,7 +66,7 @@ TEST_CASE("by source: one egress IP more takes its share and little else moves")
   CHECK(Differences(before, after) <= 45);  // 26 are the new one's
 }
 
-TEST_CASE("the slots of an egress IP that nobody carries go to the others, evenly, and come back; no other slot moves") {
+TEST_CASE("the lots of an egress IP that nobody carries go to the others, evenly, and come back; no other lot moves") {
   for (const policy::Spread spread : {policy::Spread::kSource, policy::Spread::kFlow}) {
     Replicated world;
     world.web().spread = spread;
@@ -76,8 +76,8 @@ TEST_CASE("the slots of an egress IP that nobody carries go to the others, evenl
     less.carriers[EgressId{2}] = {};
     const std::vector<EgressId> after = less.Ids();
     CHECK(Differences(before, after) == 32);
-    for (std::size_t slot = 0; slot < before.size(); ++slot) {
-      if (before[slot] != EgressId{2}) CHECK(after[slot] == before[slot]);
+    for (std::size_t lot = 0; lot < before.size(); ++lot) {
+      if (before[lot] != EgressId{2}) CHECK(after[lot] == before[lot]);
     }
     for (const auto& [id, share] : less.Count()) CHECK((share == 42 || share == 43));
   }
@@ -89,7 +89,7 @@ TEST_CASE("when nobody carries any, the homes stand") {
   CHECK(world.Count().size() == 4);
 }
 
-TEST_CASE("prefer: local gives all slots to what this node has, as long as it has something") {
+TEST_CASE("prefer: local gives all lots to what this node has, as long as it has something") {
   Replicated world;
   world.web().prefer = policy::Prefer::kLocal;
   world.self = "gw1";
@@ -102,12 +102,12 @@ TEST_CASE("prefer: local gives all slots to what this node has, as long as it ha
   CHECK(holder.Count() == Shares{{EgressId{2}, 64}, {EgressId{3}, 64}});
 }
 
-TEST_CASE("classification looks slots up in a map, by hash or in turn; a holder that goes changes elements only") {
+TEST_CASE("classification looks lots up in a map, by hash or in turn; a holder that goes changes elements only") {
   Replicated world;
   const state::State flow = world.Plan();
   const std::string chain = ClassChain(world.selection().ClassOf(Ip("172.17.0.2"))->key);
   CHECK(Texts(flow, chain) == std::vector<std::string>{"ip daddr != @internal4 ct mark set numgen inc mod 128 map @spread4_web goto steer", "goto direct"});
-  CHECK(Elements(flow, "spread4_web").size() == kSpreadSlots);
+  CHECK(Elements(flow, "spread4_web").size() == kLots);
   CHECK(Elements(flow, "spread4_web").contains(Mark(0) + " : " + Mark(kDecided | 1)));
   CHECK(Elements(flow, "nexthop").size() == 4);
   CHECK(Elements(flow, "src6").size() == 1);  // without an egress IP of its family
@@ -126,8 +126,8 @@ TEST_CASE("explain names the egress IP that a source has, and all of them where 
   Replicated source;
   source.web().spread = policy::Spread::kSource;
   const Explanation told = Explain(source.Input(), FromWeb(), "app1");
-  const auto slot = SlotOfSource(Ip("172.17.0.2"), SpreadSeed("app1"));
-  CHECK(told.id == source.Ids().at(slot));
+  const auto lot = LotOfSource(Ip("172.17.0.2"), SpreadSeed("app1"));
+  CHECK(told.id == source.Ids().at(lot));
   CHECK(told.choices.empty());
   CHECK(told.node == "gw1");
   Replicated flow;
@@ -144,17 +144,17 @@ TEST_CASE("explain names the egress IP that a source has, and all of them where 
 }
 
 // From Linux 6.18: `meta mark set jhash ip saddr mod 128 seed 0x1234`.
-TEST_CASE("a source has the slot that the kernel computes") {
-  CHECK(SlotOfSource(Ip("172.17.0.2"), 0x1234) == 0x10);
-  CHECK(SlotOfSource(Ip("172.17.0.3"), 0x1234) == 0x34);
-  CHECK(SlotOfSource(Ip("10.1.7.20"), 0x1234) == 0x2f);
-  CHECK(SlotOfSource(Ip("192.0.2.200"), 0x1234) == 0x58);
-  CHECK(SlotOfSource(Ip("fd00:17::2"), 0x1234) == 0x2d);
-  CHECK(SlotOfSource(Ip("2001:db8:1:2:3:4:5:6"), 0x1234) == 0x6e);
+TEST_CASE("a source has the lot that the kernel computes") {
+  CHECK(LotOfSource(Ip("172.17.0.2"), 0x1234) == 0x10);
+  CHECK(LotOfSource(Ip("172.17.0.3"), 0x1234) == 0x34);
+  CHECK(LotOfSource(Ip("10.1.7.20"), 0x1234) == 0x2f);
+  CHECK(LotOfSource(Ip("192.0.2.200"), 0x1234) == 0x58);
+  CHECK(LotOfSource(Ip("fd00:17::2"), 0x1234) == 0x2d);
+  CHECK(LotOfSource(Ip("2001:db8:1:2:3:4:5:6"), 0x1234) == 0x6e);
   std::map<std::uint32_t, int> hit;
-  for (std::uint32_t n = 0; n < 1280; ++n) ++hit[SlotOfSource(IpAddress::Ipv4(0xac110000 + n), 7)];
-  CHECK(hit.size() == kSpreadSlots);
-  CHECK(SlotOfSource(Ip("172.17.0.2"), SpreadSeed("app1")) != SlotOfSource(Ip("172.17.0.2"), SpreadSeed("app2")));
+  for (std::uint32_t n = 0; n < 1280; ++n) ++hit[LotOfSource(IpAddress::Ipv4(0xac110000 + n), 7)];
+  CHECK(hit.size() == kLots);
+  CHECK(LotOfSource(Ip("172.17.0.2"), SpreadSeed("app1")) != LotOfSource(Ip("172.17.0.2"), SpreadSeed("app2")));
 }
 
 TEST_CASE("gateway: self translates to the address of the node's own uplink, without a tunnel") {
