@@ -229,8 +229,10 @@ std::map<EgressId, plan::Carrier> Agent::Body::Carriers(const std::vector<NodeVi
     if (binding.egress_ip) {
       const gossip::Hold* holder = known.HolderOf(*binding.egress_ip);
       // The daemon of a dead holder is dead for certain; its kernel may go on for as long as its lease lasts.
-      if (holder == nullptr) holder = LastHolder(known, *binding.egress_ip);
+      const bool was_last = holder == nullptr;
+      if (was_last) holder = LastHolder(known, *binding.egress_ip);
       carriers[binding.id] = carried_by(holder != nullptr ? holder->node : "");
+      carriers[binding.id].was_last = was_last && holder != nullptr;
       if (holder != nullptr && holder->node == self && !holds.contains(*binding.egress_ip)) carriers[binding.id] = {};
       continue;
     }

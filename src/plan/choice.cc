@@ -101,7 +101,9 @@ std::vector<const Binding*> LotsOf(const Facts& facts, const policy::Policy& pol
   Table table(kLots, nullptr);
   Deal(lots, all, policy.spread, table);
   std::vector<const Binding*> usable = all;
-  std::erase_if(usable, [&](const Binding* binding) { return !facts.NextHopMark(binding->id); });
+  std::erase_if(usable, [&](const Binding* binding) {
+    return !facts.NextHopMark(binding->id) || facts.inputs.carriers.at(binding->id).was_last;
+  });
   if (policy.prefer == policy::Prefer::kLocal) {
     std::vector<const Binding*> local = usable;
     std::erase_if(local, [&](const Binding* binding) { return facts.inputs.carriers.at(binding->id).kind != Carrier::Kind::kSelf; });

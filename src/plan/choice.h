@@ -6,7 +6,7 @@
 //   spread: flow     the lot is the next one, in turn
 //
 // 1. Every lot has a home: the ids share the lots evenly, give or take one. With `source` one id more or less changes few homes.
-// 2. A lot whose home nobody carries now goes to one of those that somebody does, evenly again, until its home is back.
+// 2. A lot whose home nobody who lives carries now goes to one of those that somebody does, evenly again, until its home is back.
 // 3. With `prefer: local` the ids that this node carries itself get all lots, if there are any.
 // 4. When nobody carries any of them the homes stand, and what follows is what follows for a policy with one id.
 // 5. The table is elements: a holder that comes or goes changes no rule.

@@ -83,6 +83,15 @@ TEST_CASE("the lots of an egress IP that nobody carries go to the others, evenly
   }
 }
 
+TEST_CASE("a dead holder gets no new connections while others live, and all of them when nobody does") {
+  Replicated world;
+  const Carrier dead{.kind = Carrier::Kind::kPeer, .peer = "gw1", .was_last = true};
+  world.carriers[EgressId{2}] = dead;
+  CHECK(!world.Count().contains(EgressId{2}));
+  world.Carry(dead);
+  CHECK(world.Count().size() == 4);
+}
+
 TEST_CASE("when nobody carries any, the homes stand") {
   Replicated world;
   world.Carry({});
