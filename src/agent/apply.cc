@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kWaitingApplies = 16;
 constexpr Duration kKernelRetry{5'000'000};
+constexpr Duration kFirstRetry{250'000};   // and then twice as long each time, up to kKernelRetry: what is to be let go shall not stay
 
 std::string FirstError(const std::vector<policy::Finding>& findings) {
   const auto found = std::ranges::find(findings, policy::Severity::kError, &policy::Finding::severity);
@@ -239,15 +240,18 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
       output.notes.push_back({.kind = "kernel.refused", .text = input.error->message, .object = name, .warning = true});
     }
     kernel_error = input.error->message;
-    retry_at = at + kKernelRetry;
+    retry_after = std::clamp(retry_after * 2, kFirstRetry, kKernelRetry);
+    retry_at = at + retry_after;
     view_changed = true;
     return;
   }
   if (input.revision < revision) return;  // there is a later one under way
-  if (committed_revision == 0 || !kernel_error.empty()) view_changed = true;  // ready from now on
+  const bool first = committed_revision == 0;
+  if (first || !kernel_error.empty()) view_changed = true;  // ready from now on
   committed_revision = input.revision;
   kernel_error.clear();
   retry_at = kNever;
+  retry_after = Duration{0};
   if (pending && pending->revision != 0) FinishApply(output);
   if (recheck) output.recheck_connections = true;
   recheck = false;
@@ -261,6 +265,12 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
   for (const auto& [address, hold] : committed_holds) {
     if (!held_in(inputs.holds, address)) announcer.Stop(address);
     if (!inputs.holds.contains(address)) output.forget.push_back(address);
+  }
+  // What this node translated before its start, for egress IPs that it has no more: the ports are another gateway's.
+  if (first) {
+    for (const auto& [address, gateway] : current().gateway_of) {
+      if (!inputs.holds.contains(address)) output.forget.push_back(address);
+    }
   }
   committed_holds = inputs.holds;
   LeasesPlaced(at);
