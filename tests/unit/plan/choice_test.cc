@@ -43,7 +43,9 @@ std::size_t Differences(const std::vector<EgressId>& a, const std::vector<Egress
   return count;
 }
 
-policy::Flow FromWeb() { return {.source = Ip("172.17.0.2"), .interface = "docker0", .destination = Ip("192.0.2.44"), .protocol = 6, .port = 443}; }
+policy::Flow FromWeb() {
+  return {.source = Ip("172.17.0.2"), .interface = "docker0", .destination = Ip("192.0.2.44"), .protocol = 6, .port = 443};
+}
 
 }  // namespace
 
@@ -51,7 +53,7 @@ TEST_CASE("the egress IPs of a policy share its lots evenly, and neighbours diff
   Replicated world;
   CHECK(world.Count() == Shares{{EgressId{1}, 32}, {EgressId{2}, 32}, {EgressId{3}, 32}, {EgressId{4}, 32}});
   const std::vector<EgressId> ids = world.Ids();
-  for (std::size_t lot = 0; lot + 4 <= ids.size(); lot += 4) CHECK(std::set(ids.begin() + static_cast<std::ptrdiff_t>(lot), ids.begin() + static_cast<std::ptrdiff_t>(lot) + 4).size() == 4);
+  for (std::size_t lot = 0; lot + 4 <= ids.size(); lot += 4) CHECK(std::set{ids[lot], ids[lot + 1], ids[lot + 2], ids[lot + 3]}.size() == 4);
 }
 
 TEST_CASE("by source: one egress IP more takes its share and little else moves") {
@@ -115,7 +117,8 @@ TEST_CASE("classification looks lots up in a map, by hash or in turn; a holder t
   Replicated world;
   const state::State flow = world.Plan();
   const std::string chain = ClassChain(world.selection().ClassOf(Ip("172.17.0.2"))->key);
-  CHECK(Texts(flow, chain) == std::vector<std::string>{"ip daddr != @internal4 ct mark set numgen inc mod 128 map @spread4_web goto steer", "goto direct"});
+  CHECK(Texts(flow, chain) ==
+        std::vector<std::string>{"ip daddr != @internal4 ct mark set numgen inc mod 128 map @spread4_web goto steer", "goto direct"});
   CHECK(Elements(flow, "spread4_web").size() == kLots);
   CHECK(Elements(flow, "spread4_web").contains(Mark(0) + " : " + Mark(kDecided | 1)));
   CHECK(Elements(flow, "nexthop").size() == 4);
