@@ -18,12 +18,17 @@ std::string FirstError(const std::vector<policy::Finding>& findings) {
   return found->path.empty() ? found->message : std::format("{}: {}", found->path, found->message);
 }
 
-std::map<IpAddress, std::string> GatewaysOf(const policy::Bindings& bindings) {
-  std::map<IpAddress, std::string> result;
-  for (const policy::Binding& binding : bindings.bindings) {
-    if (binding.egress_ip) result.emplace(*binding.egress_ip, binding.gateway);
+// What placement wants to know of the bindings.
+void IndexBindings(Compiled& compiled) {
+  std::map<std::pair<std::string, Family>, std::vector<IpAddress>> replicas;
+  for (const policy::Binding& binding : compiled.generation.bindings.bindings) {
+    if (!binding.egress_ip) continue;
+    compiled.gateway_of.emplace(*binding.egress_ip, binding.gateway);
+    replicas[{binding.policy, binding.family}].push_back(*binding.egress_ip);
   }
-  return result;
+  for (auto& [policy, addresses] : replicas) {
+    if (addresses.size() > 1) compiled.apart.push_back(std::move(addresses));
+  }
 }
 
 }  // namespace
@@ -41,8 +46,8 @@ std::unique_ptr<Compiled> Agent::Body::CompileStored(const std::string& content)
   if (!set) return nullptr;
   auto compiled = std::make_unique<Compiled>();
   compiled->selection = Compile(std::move(*set));
-  compiled->gateway_of = GatewaysOf(generation->bindings);
   compiled->generation = std::move(*generation);
+  IndexBindings(*compiled);
   return compiled;
 }
 
@@ -76,6 +81,7 @@ Prepared Agent::Body::Prepare(const std::string& text) const {
   }
   prepared.findings = policy::Validate(*set, KnownSurroundings());
   if (policy::HasErrors(prepared.findings)) return prepared;
+  std::ranges::move(policy::RemovedInUse(*set, in_force->generation.bindings), std::back_inserter(prepared.findings));
   auto bindings = policy::Bind(*set, in_force->generation.bindings);
   if (!bindings) {
     std::ranges::move(bindings.error(), std::back_inserter(prepared.findings));
@@ -83,8 +89,8 @@ Prepared Agent::Body::Prepare(const std::string& text) const {
   }
   prepared.compiled = std::make_unique<Compiled>();
   prepared.compiled->selection = Compile(std::move(*set));
-  prepared.compiled->gateway_of = GatewaysOf(*bindings);
   prepared.compiled->generation.bindings = std::move(*bindings);
+  IndexBindings(*prepared.compiled);
   prepared.compiled->generation.text = text;
   return prepared;
 }
@@ -202,8 +208,8 @@ void Agent::Body::Adopt(const gossip::Generation& generation, Output& output) {
   if (!set) return unusable(FirstError(set.error()));
   auto compiled = std::make_unique<Compiled>();
   compiled->selection = Compile(std::move(*set));
-  compiled->gateway_of = GatewaysOf(decoded->bindings);
   compiled->generation = std::move(*decoded);
+  IndexBindings(*compiled);
   PutInForce(std::move(compiled));
   ForgetPolicyOfInputs();
   build_needed = true;

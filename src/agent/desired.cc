@@ -52,7 +52,8 @@ void Agent::Body::UpdateUnable() {
 }
 
 HoldingView Agent::Body::ViewForHolding(Time at, const gossip::Record& own) {
-  HoldingView view{.self = own.name, .nodes = View(own), .set = nullptr, .gateway_of = current().gateway_of, .may_take = false};
+  HoldingView view{.self = own.name, .nodes = View(own), .set = nullptr, .gateway_of = current().gateway_of, .apart = current().apart,
+                   .may_take = false};
   if (current().selection) view.set = &current().selection->set();
   view.may_take = ready() && may_take_at == kNever && leases.fenced_until <= at && HasQuorum();
   for (const NodeView& node : view.nodes) {
@@ -228,12 +229,14 @@ std::map<EgressId, plan::Carrier> Agent::Body::Carriers(const std::vector<NodeVi
     if (binding.egress_ip) {
       const gossip::Hold* holder = known.HolderOf(*binding.egress_ip);
       // The daemon of a dead holder is dead for certain; its kernel may go on for as long as its lease lasts.
-      if (holder == nullptr) holder = LastHolder(known, *binding.egress_ip);
+      const bool was_last = holder == nullptr;
+      if (was_last) holder = LastHolder(known, *binding.egress_ip);
       carriers[binding.id] = carried_by(holder != nullptr ? holder->node : "");
+      carriers[binding.id].was_last = was_last && holder != nullptr;
       if (holder != nullptr && holder->node == self && !holds.contains(*binding.egress_ip)) carriers[binding.id] = {};
       continue;
     }
-    if (IsGatewayNode(binding.gateway, self, settings.config.node.labels) && !leaving) {
+    if (binding.gateway == policy::kSelf || (IsGatewayNode(binding.gateway, self, settings.config.node.labels) && !leaving)) {
       carriers[binding.id] = carried_by(self);
       continue;
     }

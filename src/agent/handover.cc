@@ -35,7 +35,7 @@ std::string Agent::Body::PlaceElsewhere(const HoldingView& view, const IpAddress
       candidates.push_back(CandidateFor(view, node.record->name, view.gateway_of.at(address), holders));
     }
   }
-  return placement::Place({address}, candidates, holders)[address];
+  return placement::Place({address}, candidates, holders, view.apart)[address];
 }
 
 void Agent::Body::Offer(Time at, const HoldingView& view, Output& output) {
@@ -100,7 +100,7 @@ std::map<IpAddress, std::string> Agent::Body::FailbackPlaces(const HoldingView& 
     for (const auto& [names, addresses] : by_candidates) {
       std::vector<placement::Candidate> candidates;
       for (const std::string& node : names) candidates.push_back({.node = node, .room = room});
-      for (const auto& [address, node] : placement::Balance(addresses, candidates, holders)) {
+      for (const auto& [address, node] : placement::Balance(addresses, candidates, holders, view.apart)) {
         if (node.empty() || node == view.self || !claims.contains(address) || handover.not_offered.contains(address)) continue;
         result[address] = node;
       }

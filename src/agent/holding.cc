@@ -71,7 +71,7 @@ void Take(const HoldingView& view, const gossip::Claims& claims, Holding& holdin
   for (const auto& [group, addresses] : homeless) {
     std::vector<placement::Candidate> candidates;
     for (const std::string& node : group.second) candidates.push_back(CandidateFor(view, node, group.first, holders));
-    for (const auto& [address, node] : placement::Place(addresses, candidates, holders)) {
+    for (const auto& [address, node] : placement::Place(addresses, candidates, holders, view.apart)) {
       if (node.empty()) continue;
       holders[address] = node;
       if (node != view.self) continue;

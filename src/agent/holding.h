@@ -34,6 +34,7 @@ struct HoldingView {
   std::vector<NodeView> nodes;                          // self is among them, with the claims it has now
   const policy::PolicySet* set = nullptr;
   std::map<IpAddress, std::string> gateway_of;          // every bound egress IP → its gateway
+  placement::Apart apart;                               // those of one policy, which belong on different nodes
   bool may_take = false;                                // synced, settled, kernel in sync
   std::map<IpAddress, std::uint64_t> seen_terms;        // the highest ever seen: a later holder goes above it
   std::set<IpAddress> offered;                          // to this node by their holders, which are silent: take them

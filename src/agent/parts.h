@@ -13,6 +13,7 @@
 #include "egressd/base/address.h"
 #include "egressd/base/time.h"
 #include "egressd/gossip/replication.h"
+#include "egressd/placement/place.h"
 #include "egressd/policy/finding.h"
 #include "egressd/policy/selection.h"
 
@@ -23,6 +24,7 @@ struct Compiled {
   PolicyGeneration generation;
   std::unique_ptr<policy::Selection> selection;          // nullptr = no policy
   std::map<IpAddress, std::string> gateway_of;           // every egress IP that is bound → its gateway
+  placement::Apart apart;                                // egress IPs of one policy, which belong on different nodes
 };
 
 // An apply that the kernel has not confirmed yet.

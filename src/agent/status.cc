@@ -104,7 +104,10 @@ std::vector<EgressIpStatus> Agent::Body::EgressIpStatuses() const {
   for (const policy::Binding& binding : in_force->generation.bindings.bindings) {
     if (!binding.egress_ip) continue;
     const auto found = std::ranges::lower_bound(result, *binding.egress_ip, {}, &EgressIpStatus::address);
-    if (found != result.end() && found->address == *binding.egress_ip) found->policies.push_back(binding.policy);
+    if (found != result.end() && found->address == *binding.egress_ip) {
+      found->policies.push_back(binding.policy);
+      found->ids.push_back(binding.id);
+    }
   }
   for (EgressIpStatus& status : result) std::ranges::sort(status.policies);
   return result;
@@ -119,6 +122,7 @@ std::vector<PolicyStatus> Agent::Body::PolicyStatuses() const {
     if (const policy::Gateway* gateway = policy::GatewayOf(set, one); gateway != nullptr && one.action == policy::Action::kSnat) {
       status.gateway = gateway->name;
     }
+    if (policy::LeavesFromOwnNode(one)) status.gateway = policy::kSelf;
     if (one.enabled) status.workloads = in_force->selection->WorkloadCount(one.name);
     result.push_back(std::move(status));
   };

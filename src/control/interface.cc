@@ -56,6 +56,7 @@ std::vector<Symbol> Types() {
         {"node", "string"},
         {"state", "string"},
         {"policies", "[]string"},
+        {"connections", "?int"},
         {"lease_ms", "?float"}},
        {}},
       {"Policy",
@@ -99,6 +100,8 @@ std::vector<Symbol> Types() {
        {{"name", "string"}, {"state", "string"}, {"self", "bool"}, {"answered", "bool"}, {"follows", "bool"}, {"keys", "[]string"}},
        {}},
       {"Rejection", kType, {{"policy", "string"}, {"reason", "string"}}, {}},
+      // Of a policy that gives its egress IPs to new connections in turn.
+      {"Choice", kType, {{"egress_ip", "?string"}, {"node", "string"}, {"share", "float"}}, {}},
   };
 }
 
@@ -147,6 +150,7 @@ std::vector<Symbol> MethodsAndErrors() {
         {"gateway", "string"},
         {"egress_ip", "?string"},
         {"node", "string"},
+        {"choices", "[]Choice"},
         {"path", "[]string"},
         {"rejected", "[]Rejection"},
         {"source", "string"},

@@ -149,6 +149,7 @@ int Apply(Session& session) {
   if (!answer->error.empty()) return session.Complain(session.FromRefusal(*answer));
 
   const Json& applied = answer->parameters;
+  WarnAbout(session, *checked, applied);
   if (!session.structured()) {
     session.Say(ListOfChanges(session, applied["changes"]));
     std::string effects;

@@ -25,6 +25,7 @@ int Diff(Session& session) {
   if (!answer->error.empty()) return session.Complain(session.FromRefusal(*answer));
 
   const Json& found = answer->parameters;
+  WarnAbout(session, *checked, found);
   const bool different = AnyChange(found["changes"]) || !found["effects"].items().empty();
   const int exit_code = different ? kFailed : kDone;
   if (session.structured()) {
@@ -33,6 +34,7 @@ int Diff(Session& session) {
                                {"generation", found["generation"]},
                                {"changes", found["changes"]},
                                {"effects", found["effects"]},
+                               {"findings", found["findings"]},
                                {"connections", found["connections"]}});
     return exit_code;
   }

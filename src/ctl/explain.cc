@@ -16,6 +16,11 @@ std::string Conclusion(const Session& session, const Json& found, const std::str
   const std::string& action = found["action"].text();
   const std::string& egress_ip = found["egress_ip"].text();
   if (action == "drop") return session.Red(std::format("=> dropped by policy {}", found["policy"].text()));
+  if (!found["choices"].items().empty()) {
+    std::vector<std::string> choices;
+    for (const Json& choice : found["choices"].items()) choices.push_back(choice["egress_ip"].text());
+    return session.Green(std::format("=> {} sees one of {}", destination, Join(choices, ", ")));
+  }
   if (action == "snat" && !egress_ip.empty() && !found["node"].text().empty())
     return session.Green(std::format("=> {} sees {}", destination, egress_ip));
   if (action == "snat" && !found["node"].text().empty())

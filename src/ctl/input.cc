@@ -141,6 +141,18 @@ int ComplainAbout(const Session& session, const Input& input, std::vector<policy
   return kInvalidConfiguration;
 }
 
+void WarnAbout(const Session& session, const Checked& checked, const control::Json& parameters) {
+  if (session.structured()) return;
+  std::vector<policy::Finding> findings = FindingsIn(parameters);
+  std::erase_if(findings, [&](const policy::Finding& finding) {
+    return std::ranges::any_of(checked.warnings, [&](const policy::Finding& known) {
+      return known.code == finding.code && known.path == finding.path && known.message == finding.message;
+    });
+  });
+  checked.input.TraceBack(findings);
+  std::fputs(checked.input.Render(findings, session.arguments().color).c_str(), stderr);
+}
+
 std::expected<Checked, int> ReadAndCheck(const Session& session) {
   const auto paths = session.arguments().All("file");
   if (paths.empty()) {

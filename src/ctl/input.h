@@ -49,6 +49,8 @@ struct Checked {
 std::expected<Checked, int> ReadAndCheck(const Session& session);
 // Prints findings that the daemon had about the input; the exit code.
 int ComplainAbout(const Session& session, const Input& input, std::vector<policy::Finding> findings);
+// Prints the warnings of the daemon that only it can know of: about egress IPs in use, its own networks.
+void WarnAbout(const Session& session, const Checked& checked, const control::Json& parameters);
 std::vector<policy::Finding> FindingsIn(const control::Json& parameters);
 
 }  // namespace egressd::ctl

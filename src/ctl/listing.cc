@@ -74,6 +74,15 @@ std::string Placed(const Session& /*session*/, const Json& item) {
   for (const Json& ip : item["egress_ips"].items()) parts.push_back(std::format("{}@{}", ip["ip"].text(), Dash(ip["node"].text())));
   return Dash(Join(parts, " "));
 }
+// "3 of 10", of each family that the pools offer.
+std::string Usage(const Session& /*session*/, const Json& item) {
+  std::vector<std::string> parts;
+  for (const auto& [family, usage] : item["usage"].members()) {
+    const auto total = usage["total"].integer();
+    if (total > 0) parts.push_back(std::format("{} of {}", usage["used"].integer(), total < 1'000'000 ? std::to_string(total) : "many"));
+  }
+  return Dash(Join(parts, ", "));
+}
 template <const char* const& kMember>
 std::string YesOf(const Session& /*session*/, const Json& item) {
   return item[kMember].boolean() ? "yes" : "-";
@@ -126,6 +135,7 @@ std::span<const Kind> Kinds() {
         {"ALIVE", Alive},
         {"NODES", TextsOf<kNodes>},
         {"POOLS", TextsOf<kPools>},
+        {"USED", Usage},
         {"EGRESS IPS", Placed},
         {"TAKEOVER", Takeover, Shown::kWide},
         {"FAILBACK", YesOf<kFailback>, Shown::kWide},
@@ -152,6 +162,7 @@ std::span<const Kind> Kinds() {
         {"NODE", TextOf<kNode>},
         {"STATE", State},
         {"LEASE", Lease, Shown::kWhenSet},
+        {"CONNS", NumberOf<kConnections>},
         {"POLICIES", TextsOf<kPolicies>}}},
       {"workloads",
        "workload",

@@ -1,6 +1,7 @@
 #include "daemon/answers.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <string_view>
 
@@ -59,31 +60,41 @@ Json ToJson(const agent::NodeStatus& node) {
                       {"path", node.path}};
 }
 
-Json ToJson(const agent::EgressIpStatus& ip) {
+// The connections that this node tracks with one of these egress ids.
+Json Tracked(const std::optional<ConnectionCounts>& connections, const std::vector<EgressId>& ids) {
+  if (!connections) return {};
+  std::size_t count = 0;
+  for (const EgressId id : ids) {
+    const auto found = connections->find(id.value);
+    if (found != connections->end()) count += found->second;
+  }
+  return count;
+}
+
+Json ToJson(const agent::EgressIpStatus& ip, const std::optional<ConnectionCounts>& connections) {
   return Json::Object{{"ip", ip.address.ToString()},
                       {"family", ToString(ip.address.family())},
                       {"gateway", ip.gateway},
                       {"node", ip.node},
                       {"state", agent::ToString(ip.state)},
                       {"policies", Json::List(ip.policies)},
+                      {"connections", Tracked(connections, ip.ids)},
                       {"lease_ms", Milliseconds(ip.lease)}};
 }
 
 Json ToJson(const agent::PolicyStatus& policy, const std::optional<ConnectionCounts>& connections) {
   Json::Array egress_ips;
-  std::size_t count = 0;
+  std::vector<EgressId> ids;
   for (const policy::Binding& binding : policy.bindings) {
     if (binding.egress_ip) egress_ips.emplace_back(binding.egress_ip->ToString());
-    if (!connections) continue;
-    const auto found = connections->find(binding.id.value);
-    if (found != connections->end()) count += found->second;
+    ids.push_back(binding.id);
   }
   return Json::Object{{"name", policy.name},
                       {"action", ActionName(policy.action)},
                       {"gateway", policy.gateway},
                       {"egress_ips", egress_ips},
                       {"workloads", policy.workloads},
-                      {"connections", connections ? Json(count) : Json()},
+                      {"connections", Tracked(connections, ids)},
                       {"enabled", policy.enabled},
                       {"nodes", Json::List(policy.nodes)}};
 }
@@ -113,10 +124,10 @@ Json Nodes(const agent::Status& status, const std::string& name) {
   return Items("nodes", std::move(out));
 }
 
-Json EgressIps(const agent::Status& status, const std::string& name) {
+Json EgressIps(const agent::Status& status, const std::string& name, const std::optional<ConnectionCounts>& connections) {
   Json::Array out;
   for (const auto& ip : status.egress_ips) {
-    if (name.empty() || ip.address.ToString() == name) out.push_back(ToJson(ip));
+    if (name.empty() || ip.address.ToString() == name) out.push_back(ToJson(ip, connections));
   }
   return Items("ips", std::move(out));
 }
@@ -127,6 +138,22 @@ Json Policies(const agent::Status& status, const std::string& name, const std::o
     if (name.empty() || policy.name == name) out.push_back(ToJson(policy, connections));
   }
   return Items("policies", std::move(out));
+}
+
+// How many addresses the pools of a gateway have, and how many of them are bound.
+Json UsageOf(const agent::Status& status, const policy::PolicySet& set, const policy::Gateway& gateway) {
+  Json usage;
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    std::uint64_t total = 0;
+    for (const std::string& pool : gateway.pools) {
+      constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();  // what an integer of the interface holds
+      total += std::min(policy::CountOf(set.pools.at(pool), family), kMost - total);
+    }
+    const auto used = std::ranges::count_if(
+        status.egress_ips, [&](const auto& ip) { return ip.gateway == gateway.name && ip.address.family() == family; });
+    usage.Set(std::string(ToString(family)), Json::Object{{"total", total}, {"used", used}});
+  }
+  return usage;
 }
 
 Json Gateways(const agent::Status& status, const policy::Selection* selection, const std::string& wanted) {
@@ -156,6 +183,7 @@ Json Gateways(const agent::Status& status, const policy::Selection* selection, c
                                {"nodes", nodes},
                                {"alive", alive},
                                {"pools", Json::List(gateway.pools)},
+                               {"usage", UsageOf(status, selection->set(), gateway)},
                                {"egress_ips", ips},
                                {"policies", policies},
                                {"drained", drained},
@@ -201,7 +229,7 @@ Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, cons
     if (Lives(node)) ++alive;
     if (node.state != agent::NodeState::kLeft) ++total;
   }
-  for (const auto& ip : status.egress_ips) ips.push_back(ToJson(ip));
+  for (const auto& ip : status.egress_ips) ips.push_back(ToJson(ip, connections));
   for (const auto& policy : status.policies) policies.push_back(ToJson(policy, connections));
   bool healthy = status.synced && datapath.in_sync;
   const auto add = [&](const agent::Health& finding) {
@@ -239,7 +267,7 @@ std::optional<Json> ListAnswer(const Core& core, const std::string& kind, const 
   if (kind == "nodes") return Nodes(core.agent().status(), name);
   if (kind == "gateways") return Gateways(core.agent().status(), core.agent().selection(), name);
   if (kind == "policies") return Policies(core.agent().status(), name, connections);
-  if (kind == "ips") return EgressIps(core.agent().status(), name);
+  if (kind == "ips") return EgressIps(core.agent().status(), name, connections);
   if (kind == "workloads") return WorkloadList(core.agent().selection(), name);
   return std::nullopt;
 }
@@ -249,6 +277,12 @@ Json ExplainAnswer(const Core& core, const policy::Flow& flow) {
   Json::Array rejected;
   for (const plan::Rejected& other : explanation.rejected)
     rejected.push_back(Json::Object{{"policy", other.policy}, {"reason", other.reason}});
+  Json::Array choices;
+  for (const plan::Choice& choice : explanation.choices) {
+    choices.push_back(Json::Object{{"egress_ip", choice.egress_ip ? Json(choice.egress_ip->ToString()) : Json()},
+                                   {"node", choice.node},
+                                   {"share", choice.share}});
+  }
   std::string workload;
   if (core.agent().selection() != nullptr) {
     if (const auto* known = core.agent().selection()->WorkloadAt(flow.source)) workload = known->namespace_ + '/' + known->name;
@@ -259,6 +293,7 @@ Json ExplainAnswer(const Core& core, const policy::Flow& flow) {
                       {"gateway", explanation.gateway},
                       {"egress_ip", explanation.egress_ip ? Json(explanation.egress_ip->ToString()) : Json()},
                       {"node", explanation.node},
+                      {"choices", choices},
                       {"path", Json::List(explanation.path)},
                       {"rejected", rejected},
                       {"source", flow.source.ToString()},

@@ -157,7 +157,7 @@ void Service::Reload(std::shared_ptr<control::Call> call) { edges_.reload(std::m
 void Service::List(std::shared_ptr<control::Call> call) {
   const std::string& kind = call->parameters()["kind"].text();
   const std::string& name = call->parameters()["name"].text();
-  const auto connections = kind == "policies" ? CountConnections() : std::nullopt;
+  const auto connections = kind == "policies" || kind == "ips" ? CountConnections() : std::nullopt;
   auto answer = ListAnswer(*core_, kind, name, connections);
   if (!answer)
     return call->Fail(control::kBadArgument, Message(std::format("unknown kind '{}': nodes, gateways, policies, ips, workloads", kind)));

@@ -135,6 +135,25 @@ std::vector<nftnl_expr*> Of(const state::NftSnat& snat) {
   return {expression};
 }
 
+std::vector<nftnl_expr*> Of(const state::NftHash& hash) {
+  auto* expression = New("hash");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_HASH_SREG, hash.reg);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_HASH_DREG, hash.reg);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_HASH_LEN, hash.length_bytes);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_HASH_MODULUS, hash.modulus);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_HASH_SEED, hash.seed);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_HASH_TYPE, NFT_HASH_JENKINS);
+  return {expression};
+}
+
+std::vector<nftnl_expr*> Of(const state::NftTurn& turn) {
+  auto* expression = New("numgen");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NG_DREG, turn.reg);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NG_MODULUS, turn.modulus);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NG_TYPE, NFT_NG_INCREMENTAL);
+  return {expression};
+}
+
 std::vector<nftnl_expr*> Of(const state::NftClampMss& clamp) {
   // The option's value stands behind its kind and its length, one byte each.
   constexpr std::uint32_t kOffset = 2, kLength = 2;

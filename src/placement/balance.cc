@@ -18,8 +18,8 @@ struct Node {
 }  // namespace
 
 std::map<IpAddress, std::string> Balance(const std::vector<IpAddress>& addresses, const std::vector<Candidate>& candidates,
-                                         const std::map<IpAddress, std::string>& holders) {
-  const std::map<IpAddress, std::string> homes = Place(addresses, candidates, {});
+                                         const std::map<IpAddress, std::string>& holders, const Apart& apart) {
+  const std::map<IpAddress, std::string> homes = Place(addresses, candidates, {}, apart);
   std::map<std::string, Node> nodes;
   for (const Candidate& candidate : candidates) nodes[candidate.node];
   std::map<IpAddress, std::string> result;

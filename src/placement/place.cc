@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "placement/rendezvous.h"
 
@@ -40,45 +42,101 @@ std::size_t LevelFor(const std::vector<Seat>& seats, std::size_t wanted) {
   return low;
 }
 
+// A group that belongs apart: how many of it a node may have, and has. Fixed before anything is placed, so that it does not matter in
+// which order that happens.
+struct Group {
+  std::size_t most = 0;
+  std::map<std::string_view, std::size_t> present;
+};
+
+// While places are given away.
+struct Placing {
+  std::vector<std::string> nodes;           // in order, one for each seat
+  std::vector<Seat> seats;
+  std::map<IpAddress, std::string> result;  // "" = not yet
+
+  std::vector<IpAddress> Homeless() const {
+    std::vector<IpAddress> homeless;
+    for (const auto& [address, node] : result) {
+      if (node.empty()) homeless.push_back(address);
+    }
+    return homeless;
+  }
+  void Give(const IpAddress& address, std::size_t node) {
+    result[address] = nodes[node];
+    ++seats[node].load;
+    --seats[node].room;
+  }
+};
+
+std::map<IpAddress, std::vector<Group*>> GroupsOf(const Apart& apart, const Placing& placing,
+                                                  const std::map<IpAddress, std::string>& holders, std::vector<Group>& groups) {
+  std::map<IpAddress, std::vector<Group*>> groups_of;
+  groups.resize(apart.size());
+  for (std::size_t i = 0; i < apart.size(); ++i) {
+    const std::set<IpAddress> members(apart[i].begin(), apart[i].end());
+    if (members.size() < 2 || placing.nodes.empty()) continue;
+    groups[i].most = (members.size() + placing.nodes.size() - 1) / placing.nodes.size();
+    for (const IpAddress& address : members) {
+      groups_of[address].push_back(&groups[i]);
+      if (const auto holder = holders.find(address); holder != holders.end()) ++groups[i].present[holder->second];
+    }
+  }
+  return groups_of;
+}
+
+void PlaceApart(const Apart& apart, const std::map<IpAddress, std::string>& holders, Placing& placing) {
+  std::vector<Group> groups;
+  const std::map<IpAddress, std::vector<Group*>> groups_of = GroupsOf(apart, placing, holders, groups);
+  std::vector<IpAddress> homeless = placing.Homeless();
+  std::erase_if(homeless, [&](const IpAddress& address) { return !groups_of.contains(address); });
+  for (const Pair& pair : PairsByRank(homeless, placing.nodes)) {
+    const IpAddress& address = homeless[pair.address];
+    const std::string& node = placing.nodes[pair.node];
+    if (!placing.result[address].empty() || placing.seats[pair.node].room == 0) continue;
+    const std::vector<Group*>& own = groups_of.at(address);
+    if (std::ranges::any_of(own, [&](Group* group) { return group->present[node] >= group->most; })) continue;
+    for (Group* group : own) ++group->present[node];
+    placing.Give(address, pair.node);
+  }
+}
+
+void PlaceEvenly(Placing& placing) {
+  const std::vector<IpAddress> homeless = placing.Homeless();
+  if (homeless.empty()) return;
+  const std::size_t level = LevelFor(placing.seats, homeless.size());
+  // All seats are filled to just below the level; so many of them get one more.
+  std::size_t extra = level == 0 ? 0 : homeless.size() - PlacesBelow(placing.seats, level - 1, homeless.size());
+  for (const Pair& pair : PairsByRank(homeless, placing.nodes)) {
+    const Seat& seat = placing.seats[pair.node];
+    if (!placing.result[homeless[pair.address]].empty() || seat.room == 0 || seat.load >= level) continue;
+    if (seat.load + 1 == level && extra == 0) continue;
+    if (seat.load + 1 == level) --extra;
+    placing.Give(homeless[pair.address], pair.node);
+  }
+}
+
 }  // namespace
 
 std::map<IpAddress, std::string> Place(const std::vector<IpAddress>& addresses, const std::vector<Candidate>& candidates,
-                                       const std::map<IpAddress, std::string>& holders) {
+                                       const std::map<IpAddress, std::string>& holders, const Apart& apart) {
   std::map<std::string, Seat> by_name;
   for (const Candidate& candidate : candidates) by_name[candidate.node].room = candidate.room;
   for (const auto& [address, node] : holders) {
     if (const auto found = by_name.find(node); found != by_name.end()) ++found->second.load;
   }
-  std::map<IpAddress, std::string> result;
-  std::vector<IpAddress> homeless;
-  for (const IpAddress& address : std::set(addresses.begin(), addresses.end())) {
-    const auto holder = holders.find(address);
-    const bool is_kept = holder != holders.end() && by_name.contains(holder->second);
-    result[address] = is_kept ? holder->second : "";
-    if (!is_kept) homeless.push_back(address);
-  }
-  if (homeless.empty()) return result;
-  std::vector<std::string> nodes;
-  std::vector<Seat> seats;
+  Placing placing;
   for (const auto& [node, seat] : by_name) {
-    nodes.push_back(node);
-    seats.push_back(seat);
+    placing.nodes.push_back(node);
+    placing.seats.push_back(seat);
   }
-  const std::size_t level = LevelFor(seats, homeless.size());
-  // All seats are filled to just below the level; so many of them get one more.
-  std::size_t extra = level == 0 ? 0 : homeless.size() - PlacesBelow(seats, level - 1, homeless.size());
-  std::vector<std::string*> places;
-  for (const IpAddress& address : homeless) places.push_back(&result[address]);
-  for (const Pair& pair : PairsByRank(homeless, nodes)) {
-    Seat& seat = seats[pair.node];
-    if (!places[pair.address]->empty() || seat.room == 0 || seat.load >= level) continue;
-    if (seat.load + 1 == level && extra == 0) continue;
-    if (seat.load + 1 == level) --extra;
-    ++seat.load;
-    --seat.room;
-    *places[pair.address] = nodes[pair.node];
+  for (const IpAddress& address : addresses) {
+    const auto holder = holders.find(address);
+    placing.result[address] = holder != holders.end() && by_name.contains(holder->second) ? holder->second : "";
   }
-  return result;
+  if (!apart.empty()) PlaceApart(apart, holders, placing);
+  PlaceEvenly(placing);
+  return std::move(placing.result);
 }
 
 }  // namespace egressd::placement

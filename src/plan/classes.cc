@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "plan/chains.h"
+#include "plan/choice.h"
 #include "plan/rule.h"
 #include "plan/sets.h"
 
@@ -33,11 +34,11 @@ class ClassWriter {
       const PolicySets& sets = SetsOf(policy);
       if (policy.to == Reach::kListed && !sets.Has(sets.to, source_class.family)) continue;  // nothing of this family is meant
       const Family family = source_class.family;
-      if (interest.interfaces.empty()) rules.push_back(Decide(Conditions(Words(), policy, sets, family), policy, family));
+      if (interest.interfaces.empty()) rules.push_back(Decide(Conditions(Words(), policy, sets, family), policy, sets, family));
       for (const std::string& device : interest.interfaces) {
         Words words;
         words.From(device);
-        rules.push_back(Decide(Conditions(std::move(words), policy, sets, family), policy, family));
+        rules.push_back(Decide(Conditions(std::move(words), policy, sets, family), policy, sets, family));
       }
     }
     return rules;
@@ -48,6 +49,7 @@ class ClassWriter {
   struct PolicySets {
     unsigned to = 0;
     unsigned except = 0;
+    unsigned spread = 0;
     bool ports = false;
     static unsigned Bit(Family family) { return family == Family::kIpv4 ? 1u : 2u; }
     static bool Has(unsigned families, Family family) { return (families & Bit(family)) != 0; }
@@ -66,9 +68,20 @@ class ClassWriter {
     return families;
   }
 
+  void PutSpread(const Policy& policy, Family family) {
+    std::vector<std::uint32_t> marks;
+    for (const policy::Binding* binding : LotsOf(facts_, policy, family)) marks.push_back(DecidedMark(binding->id));
+    PutMarkTable(state_, SpreadMap(family, policy.name), marks);
+  }
+
   const PolicySets& SetsOf(const Policy& policy) {
     const auto [found, is_new] = sets_.try_emplace(&policy);
     if (!is_new) return found->second;
+    for (const Family family : kBoth) {
+      if (policy.action != Action::kSnat || facts_.BindingsOf(policy.name, family).size() < 2) continue;
+      PutSpread(policy, family);
+      found->second.spread |= PolicySets::Bit(family);
+    }
     if (policy.to == Reach::kListed) found->second.to = PutDestinations("to", policy, policy.destinations);
     if (!policy.except.empty()) found->second.except = PutDestinations("except", policy, policy.except);
     found->second.ports = !policy.ports.empty();
@@ -84,14 +97,20 @@ class ClassWriter {
     return words;
   }
 
-  NftRule Decide(Words words, const Policy& policy, Family family) const {
+  NftRule Decide(Words words, const Policy& policy, const PolicySets& sets, Family family) const {
     switch (policy.action) {
       case Action::kDirect: return words.Goto(chain::kDirect);
       case Action::kDrop: return words.Drop(counter::kPolicyDrop);
       case Action::kSnat: break;
     }
-    if (const policy::Binding* binding = facts_.BindingOf(policy.name, family)) {
-      return words.SetConnectionMark(DecidedMark(binding->id)).Goto(chain::kSteer);
+    if (PolicySets::Has(sets.spread, family)) {
+      const std::string map = SpreadMap(family, policy.name);
+      if (policy.spread == policy::Spread::kFlow) return words.SetConnectionMarkInTurn(kLots, map).Goto(chain::kSteer);
+      const std::uint32_t seed = SpreadSeed(facts_.inputs.config->node.name);
+      return words.SetConnectionMarkByHash(family, kLots, seed, map).Goto(chain::kSteer);
+    }
+    if (const auto bindings = facts_.BindingsOf(policy.name, family); !bindings.empty()) {
+      return words.SetConnectionMark(DecidedMark(bindings.front()->id)).Goto(chain::kSteer);
     }
     // No egress IP of this family: as without a gateway.
     return words.Goto(policy.on_no_gateway == policy::OnNoGateway::kDirect ? chain::kDirect : chain::kNoGateway);
@@ -110,9 +129,9 @@ std::optional<std::uint32_t> SimpleMark(const Facts& facts, const SourceClass& s
   const Policy& policy = *interest.policy;
   if (!interest.interfaces.empty() || policy.action != Action::kSnat || policy.to != Reach::kExternal) return std::nullopt;
   if (!policy.except.empty() || !policy.ports.empty()) return std::nullopt;
-  const policy::Binding* binding = facts.BindingOf(policy.name, source_class.family);
-  if (binding == nullptr) return std::nullopt;
-  return DecidedMark(binding->id);
+  const auto bindings = facts.BindingsOf(policy.name, source_class.family);
+  if (bindings.size() != 1) return std::nullopt;
+  return DecidedMark(bindings.front()->id);
 }
 
 void PutSourceClasses(const Facts& facts, state::State& state) {

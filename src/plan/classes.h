@@ -1,6 +1,6 @@
 // Source classes: which connection mark an address gets, and the chain that decides where that depends on more than the source.
 //
-// 1. A class of one policy that translates everything external is no chain: its addresses map to the mark itself.
+// 1. A class of one policy that translates everything external to one egress IP is no chain: its addresses map to the mark itself.
 // 2. Work is proportional to addresses plus classes; a policy's own sets are made once, however many classes it is in.
 //
 // Called by plan.cc; SimpleMark also by explain.cc.

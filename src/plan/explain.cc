@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <format>
+#include <map>
+#include <utility>
 
+#include "plan/choice.h"
 #include "plan/classes.h"
 #include "plan/facts.h"
 
@@ -111,27 +114,69 @@ class Story {
   void Translate(const Policy& policy) {
     const policy::Gateway* gateway = policy::GatewayOf(*facts_.set, policy);
     if (gateway != nullptr) out_.gateway = gateway->name;
-    const policy::Binding* binding = facts_.BindingOf(policy.name, flow_.source.family());
-    if (binding == nullptr) {
+    if (policy::LeavesFromOwnNode(policy)) out_.gateway = policy::kSelf;
+    const auto bindings = facts_.BindingsOf(policy.name, flow_.source.family());
+    if (bindings.empty()) {
       WithoutGateway(policy, std::format("no {} egress IP", ToString(flow_.source.family())));
       return;
     }
-    out_.id = binding->id;
-    out_.egress_ip = binding->egress_ip;
-    const std::optional<std::uint32_t> mark = facts_.NextHopMark(binding->id);
+    if (bindings.size() == 1) {
+      Through(policy, *bindings.front());
+    } else {
+      Choose(policy);
+    }
+  }
+
+  void Choose(const Policy& policy) {
+    const std::vector<const policy::Binding*> lots = LotsOf(facts_, policy, flow_.source.family());
+    const std::string map = SpreadMap(flow_.source.family(), policy.name);
+    if (policy.spread == policy::Spread::kSource) {
+      const std::uint32_t lot = LotOfSource(flow_.source, SpreadSeed(facts_.inputs.config->node.name));
+      Line(std::format("lot {} of {}, by source, map {}", lot, lots.size(), map));
+      Through(policy, *lots[lot]);
+      return;
+    }
+    std::map<EgressId, std::pair<const policy::Binding*, std::size_t>> counts;
+    for (const policy::Binding* binding : lots) {
+      auto& [chosen, count] = counts[binding->id];
+      chosen = binding;
+      ++count;
+    }
+    const auto carried = [&](const auto& entry) { return facts_.NextHopMark(entry.first).has_value(); };
+    if (counts.size() == 1 || std::ranges::none_of(counts, carried)) {
+      Through(policy, *lots.front());
+      return;
+    }
+    Line(std::format("new connections take {} egress IPs in turn, map {}", counts.size(), map));
+    for (const auto& [id, chosen] : counts) {
+      const auto& [binding, count] = chosen;
+      const Carrier& carrier = facts_.inputs.carriers.at(id);
+      const Choice choice{.id = id,
+                          .egress_ip = binding->egress_ip,
+                          .node = carrier.kind == Carrier::Kind::kSelf ? self_ : carrier.peer,
+                          .share = static_cast<double>(count) / static_cast<double>(lots.size())};
+      Line(std::format("{:.0f} % egress id {}, through {}", choice.share * 100, id.value, choice.node));
+      out_.choices.push_back(choice);
+    }
+  }
+
+  void Through(const Policy& policy, const policy::Binding& binding) {
+    out_.id = binding.id;
+    out_.egress_ip = binding.egress_ip;
+    const std::optional<std::uint32_t> mark = facts_.NextHopMark(binding.id);
     if (!mark) {
       WithoutGateway(policy, "no gateway");
       return;
     }
-    const Carrier& carrier = facts_.inputs.carriers.at(binding->id);
+    const Carrier& carrier = facts_.inputs.carriers.at(binding.id);
     if (carrier.kind == Carrier::Kind::kSelf) {
       out_.node = self_;
-      const Held& held = *facts_.HeldAs(binding->id);
+      const Held& held = *facts_.HeldAs(binding.id);
       out_.egress_ip = held.address;
       LeaveHere(held, *mark);
     } else {
       out_.node = carrier.peer;
-      ThroughTunnel(*binding, *mark);
+      ThroughTunnel(binding, *mark);
     }
   }
 

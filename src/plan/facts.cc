@@ -56,7 +56,7 @@ Facts::Facts(const Inputs& the_inputs) : inputs(the_inputs) {
   if (set != nullptr && inputs.bindings != nullptr) {
     for (const policy::Binding& binding : *inputs.bindings) {
       if (!set->policies.contains(binding.policy)) continue;
-      bindings_.emplace(std::pair(std::string_view(binding.policy), binding.family), &binding);
+      bindings_[{binding.policy, binding.family}].push_back(&binding);
       carries_ipv6 = carries_ipv6 || binding.family == Family::kIpv6;
     }
     FindHeld();
@@ -76,11 +76,11 @@ void Facts::FindHeld() {
       if (!inputs.holds.contains(*address)) continue;
       device = UplinkFor(*set, config, host, binding.gateway, *address);
     } else {
-      const auto gateway = set->gateways.find(binding.gateway);
-      if (gateway == set->gateways.end()) continue;
-      auto known = member.find(gateway->first);
+      auto known = member.find(binding.gateway);
       if (known == member.end()) {
-        known = member.emplace(gateway->first, policy::Matches(gateway->second.nodes, config.node.name, config.node.labels)).first;
+        const auto gateway = set->gateways.find(binding.gateway);
+        const bool matches = gateway != set->gateways.end() && policy::Matches(gateway->second.nodes, config.node.name, config.node.labels);
+        known = member.emplace(binding.gateway, matches || binding.gateway == policy::kSelf).first;
       }
       if (!known->second) continue;
       device = OwnUplink(*set, config, host, binding.gateway, binding.family);
@@ -92,9 +92,10 @@ void Facts::FindHeld() {
   std::ranges::sort(held, {}, &Held::id);
 }
 
-const policy::Binding* Facts::BindingOf(const std::string& policy, Family family) const {
+std::span<const policy::Binding* const> Facts::BindingsOf(const std::string& policy, Family family) const {
   const auto found = bindings_.find(std::pair(std::string_view(policy), family));
-  return found == bindings_.end() ? nullptr : found->second;
+  if (found == bindings_.end()) return {};
+  return found->second;
 }
 
 const policy::Policy* Facts::PolicyOf(const policy::Binding& binding) const {

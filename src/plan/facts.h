@@ -1,7 +1,8 @@
 // What the inputs mean for this node, worked out once per Build: who is translated here, through which device, into which slot.
 //
 // 1. A Held id is one whose traffic this node translates: it holds its egress IP in whatever standing, prepared and leaving too, or it is
-//    `egress_ip: node` and this node is one of the gateways. Where this node's own workloads go is another question (carriers).
+//    `egress_ip: node` and this node is one of the gateways (with `gateway: self` every node is). Where this node's own workloads go is
+//    another question (carriers).
 // 2. Uplink slots depend on the host's default routes alone, so that they do not move when an egress IP comes or goes.
 //
 // Used by every file of this folder that makes objects.
@@ -9,6 +10,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,7 +47,8 @@ struct Facts {
 
   const policy::NodeConfig::Tunnel& tunnel() const { return inputs.config->tunnel; }
   std::uint32_t TableOf(std::uint8_t slot) const { return inputs.config->datapath.first_table + slot; }
-  const policy::Binding* BindingOf(const std::string& policy, Family family) const;
+  // One, or several with `replicas`; in order of id.
+  std::span<const policy::Binding* const> BindingsOf(const std::string& policy, Family family) const;
   const policy::Policy* PolicyOf(const policy::Binding& binding) const;
   // What the next-hop map says for an id; nullopt = nobody takes it now.
   std::optional<std::uint32_t> NextHopMark(EgressId id) const;
@@ -54,7 +57,7 @@ struct Facts {
 
  private:
   void FindHeld();
-  std::map<std::pair<std::string_view, Family>, const policy::Binding*> bindings_;
+  std::map<std::pair<std::string_view, Family>, std::vector<const policy::Binding*>> bindings_;
 };
 
 // The uplink that `device` is for this family.

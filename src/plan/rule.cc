@@ -282,6 +282,21 @@ Words& Words::SetConnectionMarkBySource(Family family, std::string_view map) {
       .Say({"ct mark set ", Ip(family), " saddr map @", map});
 }
 
+Words& Words::SetConnectionMarkByHash(Family family, std::uint32_t modulus, std::uint32_t seed, std::string_view map) {
+  return LoadSource(family)
+      .Add(state::NftHash{.length_bytes = family == Family::kIpv4 ? 4u : 16u, .modulus = modulus, .seed = seed})
+      .LookupValue(map)
+      .Add(NftCt{.key = NftCt::Key::kMark, .store = true})
+      .Say({"ct mark set jhash ", Ip(family), " saddr mod ", std::to_string(modulus), " seed ", Hexadecimal(seed), " map @", map});
+}
+
+Words& Words::SetConnectionMarkInTurn(std::uint32_t modulus, std::string_view map) {
+  return Add(state::NftTurn{.modulus = modulus})
+      .LookupValue(map)
+      .Add(NftCt{.key = NftCt::Key::kMark, .store = true})
+      .Say({"ct mark set numgen inc mod ", std::to_string(modulus), " map @", map});
+}
+
 Words& Words::ClampMss(std::uint16_t mss_bytes) {
   return Add(state::NftClampMss{.mss_bytes = mss_bytes}).Say({"tcp option maxseg size set ", std::to_string(mss_bytes)});
 }

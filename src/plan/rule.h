@@ -66,6 +66,9 @@ class Words {
   Words& SetConnectionMark(std::uint32_t value);
   Words& SetConnectionMarkFromPacketId(std::uint32_t bits);          // ct mark set meta mark & 0xffff | bits
   Words& SetConnectionMarkBySource(Family family, std::string_view map);  // ct mark set ip saddr map @map; a miss ends the rule
+  // ct mark set jhash ip saddr mod … seed … map @map; a miss ends the rule
+  Words& SetConnectionMarkByHash(Family family, std::uint32_t modulus, std::uint32_t seed, std::string_view map);
+  Words& SetConnectionMarkInTurn(std::uint32_t modulus, std::string_view map);  // ct mark set numgen inc mod … map @map
   Words& ClampMss(std::uint16_t mss_bytes);
 
   // ---- the end ----

@@ -172,6 +172,12 @@ void PutNetworks(state::State& state, std::string_view set_name, Family family, 
   for (const AddressRange& range : Disjoint(prefixes, family)) elements.AddRange(NftBytes::Of(range.first), NftBytes::Of(range.last), {});
 }
 
+void PutMarkTable(state::State& state, std::string_view map_name, const std::vector<std::uint32_t>& marks) {
+  Declare(state, map_name, {.type = NftSet::Type::kMark, .value = NftSet::Type::kMark});
+  Elements elements(state, map_name);
+  for (std::uint32_t i = 0; i < marks.size(); ++i) elements.Add(NftBytes::Mark(i), NftBytes::Mark(marks[i]));
+}
+
 void PutPorts(state::State& state, std::string_view set_name, const std::vector<policy::PortRange>& ports) {
   Declare(state, set_name, {.type = NftSet::Type::kProtocolPort, .intervals = true});
   Elements elements(state, set_name);

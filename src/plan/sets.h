@@ -7,6 +7,7 @@
 // Called by plan.cc and classes.cc.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,9 @@ state::NftSet::Type AddressType(Family family);
 void PutNetworks(state::State& state, std::string_view set_name, Family family, const std::vector<Prefix>& prefixes);
 // Declares a set of (protocol, port) and fills it.
 void PutPorts(state::State& state, std::string_view set_name, const std::vector<policy::PortRange>& ports);
+
+// Declares a map from 0, 1, … to these marks and fills it.
+void PutMarkTable(state::State& state, std::string_view map_name, const std::vector<std::uint32_t>& marks);
 
 // internal4 and internal6.
 void PutInternal(const Facts& facts, state::State& state);

@@ -32,6 +32,8 @@ std::string DestinationSet(std::string_view stem, Family family, std::string_vie
 
 std::string PortSet(std::string_view policy) { return "ports_" + NftNameOf(policy); }
 
+std::string SpreadMap(Family family, std::string_view policy) { return PerFamily("spread", family) + "_" + NftNameOf(policy); }
+
 std::string ClassChain(std::uint32_t key) { return std::format("class_{:08x}", key); }
 
 }  // namespace egressd::plan

@@ -88,6 +88,8 @@ std::string NftNameOf(std::string_view policy);
 // "to4_mailer", "except6_mailer"
 std::string DestinationSet(std::string_view stem, Family family, std::string_view policy);
 std::string PortSet(std::string_view policy);
+// "spread4_mailer": lot → connection mark (choice.h)
+std::string SpreadMap(Family family, std::string_view policy);
 // "class_8a01ff3c"
 std::string ClassChain(std::uint32_t key);
 

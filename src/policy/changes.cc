@@ -89,22 +89,34 @@ std::vector<Change> Changes(const PolicySet& before, const PolicySet& after) {
 }
 
 std::vector<std::string> Effects(const Bindings& before, const Bindings& after) {
-  using Key = std::pair<std::string, Family>;
-  std::map<Key, std::pair<const Binding*, const Binding*>> pairs;
-  for (const Binding& binding : before.bindings) pairs[{binding.policy, binding.family}].first = &binding;
-  for (const Binding& binding : after.bindings) pairs[{binding.policy, binding.family}].second = &binding;
+  struct Bound {
+    std::vector<const Binding*> before, after;
+  };
+  std::map<std::pair<std::string, Family>, Bound> bound;
+  for (const Binding& binding : before.bindings) bound[{binding.policy, binding.family}].before.push_back(&binding);
+  for (const Binding& binding : after.bindings) bound[{binding.policy, binding.family}].after.push_back(&binding);
   std::vector<std::string> effects;
-  for (const auto& [key, pair] : pairs) {
-    const auto& [old, now] = pair;
-    if (old == nullptr) {
-      effects.push_back(std::format("egress IP {}: policy {}, new", AddressText(*now), key.first));
-    } else if (now == nullptr) {
-      effects.push_back(std::format("egress IP {}: policy {}, no longer", AddressText(*old), key.first));
-    } else if (now->egress_ip != old->egress_ip) {
-      effects.push_back(std::format("egress IP {}: policy {}, was {}", AddressText(*now), key.first, AddressText(*old)));
-    } else if (now->gateway != old->gateway) {
-      effects.push_back(
-          std::format("egress IP {}: policy {}, gateway {}, was {}", AddressText(*now), key.first, now->gateway, old->gateway));
+  for (auto& [key, each] : bound) {
+    const std::string& policy = key.first;
+    // What stays is told only if its gateway is another one; of the rest, one replaces the other as far as that goes.
+    std::erase_if(each.after, [&](const Binding* now) {
+      const auto old = std::ranges::find(each.before, now->egress_ip, &Binding::egress_ip);
+      if (old == each.before.end()) return false;
+      if ((*old)->gateway != now->gateway) {
+        effects.push_back(
+            std::format("egress IP {}: policy {}, gateway {}, was {}", AddressText(*now), policy, now->gateway, (*old)->gateway));
+      }
+      each.before.erase(old);
+      return true;
+    });
+    const std::size_t replaced = std::min(each.before.size(), each.after.size());
+    for (std::size_t i = 0; i < each.after.size(); ++i) {
+      const std::string text = AddressText(*each.after[i]);
+      effects.push_back(i < replaced ? std::format("egress IP {}: policy {}, was {}", text, policy, AddressText(*each.before[i]))
+                                     : std::format("egress IP {}: policy {}, new", text, policy));
+    }
+    for (std::size_t i = replaced; i < each.before.size(); ++i) {
+      effects.push_back(std::format("egress IP {}: policy {}, no longer", AddressText(*each.before[i]), policy));
     }
   }
   return effects;

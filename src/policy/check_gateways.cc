@@ -106,6 +106,10 @@ void CheckGateways(const Subject& subject, std::vector<Finding>& findings) {
   for (const auto& [name, gateway] : subject.set.gateways) {
     const std::string path = "gateways." + name;
     CheckName("gateway", "gateways", name, findings);
+    if (name == kSelf) {
+      findings.push_back(Error(rule::kName, path, "`self` is reserved: `gateway: self` means the workload's own node",
+                               "choose another name"));
+    }
     CheckNodes(path + ".nodes", gateway.nodes, findings);
     CheckPoolList(subject.set, path, gateway, findings);
     CheckDefaultIp(subject, path, gateway, findings);

@@ -3,6 +3,7 @@
 #include <format>
 #include <set>
 
+#include "egressd/policy/limits.h"
 #include "policy/checks.h"
 #include "policy/describe.h"
 #include "policy/rules.h"
@@ -43,6 +44,9 @@ void CheckEffect(const Policy& policy, const std::string& path, std::vector<Find
   };
   if (policy.gateway) NoEffect("gateway");
   if (policy.egress_ip != EgressIpChoice{}) NoEffect("egress_ip");
+  if (policy.replicas != 0) NoEffect("replicas");
+  if (policy.spread != Spread::kSource) NoEffect("spread");
+  if (policy.prefer != Prefer::kAny) NoEffect("prefer");
   if (policy.on_no_gateway != OnNoGateway::kDrop) NoEffect("on_no_gateway");
 }
 
@@ -54,9 +58,10 @@ bool HasNoAddress(const Subject& subject, const Gateway& gateway) {
   });
 }
 
+// `path` is that of the address or pair.
 void CheckEgressAddress(const Subject& subject, const Gateway& gateway, const std::string& path, const IpAddress& address, Family family,
                         std::vector<Finding>& findings) {
-  const std::string at = std::format("{}.egress_ip.{}", path, ToString(family));
+  const std::string at = std::format("{}.{}", path, ToString(family));
   if (address.family() != family) {
     findings.push_back(Error(rule::kWrongFamily, at,
                              std::format("{} is {}, but stands in {}", address.ToString(), Spelled(address.family()), ToString(family)),
@@ -80,7 +85,7 @@ void CheckEgressAddress(const Subject& subject, const Gateway& gateway, const st
       Error(rule::kEgressNotInPools, at, std::format("{} is not in the pools of gateway {}", address.ToString(), gateway.name), hint));
 }
 
-void CheckPair(const Subject& subject, const Gateway& gateway, const std::string& path, const EgressIpChoice& choice,
+void CheckPair(const Subject& subject, const Gateway& gateway, const std::string& path, const AddressPair& choice,
                std::vector<Finding>& findings) {
   if (!choice.ipv4 || !choice.ipv6) return;
   for (const std::string& pool : gateway.pools) {
@@ -91,18 +96,82 @@ void CheckPair(const Subject& subject, const Gateway& gateway, const std::string
     if ((!mate && !holds_ipv6) || mate == choice.ipv6) continue;
     const IpAddress wanted = mate ? *mate : found->second.MateOf(*choice.ipv6).value_or(*choice.ipv6);
     findings.push_back(Error(
-        rule::kNotAPair, path + ".egress_ip",
+        rule::kNotAPair, path,
         std::format("pool {} has `pair: true`, and {} and {} are not a pair of it", pool, choice.ipv4->ToString(), choice.ipv6->ToString()),
         mate ? std::format("egress_ip: {{ipv4: {}, ipv6: \"{}\"}}", choice.ipv4->ToString(), wanted.ToString())
              : std::format("egress_ip: {{ipv4: {}, ipv6: \"{}\"}}", wanted.ToString(), choice.ipv6->ToString())));
   }
 }
 
+void CheckAddresses(const Subject& subject, const Gateway& gateway, const Policy& policy, const std::string& path,
+                    std::vector<Finding>& findings) {
+  const std::vector<AddressPair>& addresses = policy.egress_ip.addresses;
+  std::set<IpAddress> seen;
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    const std::string at = addresses.size() == 1 ? path + ".egress_ip" : std::format("{}.egress_ip[{}]", path, i);
+    const AddressPair& pair = addresses[i];
+    if (!pair.ipv4 && !pair.ipv6) findings.push_back(Error(rule::kNoEgressAddress, at, "the egress IP is empty", "egress_ip: auto"));
+    if (pair.ipv4) CheckEgressAddress(subject, gateway, at, *pair.ipv4, Family::kIpv4, findings);
+    if (pair.ipv6) CheckEgressAddress(subject, gateway, at, *pair.ipv6, Family::kIpv6, findings);
+    CheckPair(subject, gateway, at, pair, findings);
+    for (const std::optional<IpAddress>& address : {pair.ipv4, pair.ipv6}) {
+      if (address && !seen.insert(*address).second)
+        findings.push_back(Error(rule::kEgressTwice, at, std::format("{} is listed twice", address->ToString()), "remove it"));
+    }
+  }
+}
+
+// `replicas`, `spread` and `prefer` against what `egress_ip` offers.
+void CheckReplicas(const Policy& policy, const std::string& path, std::vector<Finding>& findings) {
+  using enum EgressIpChoice::Kind;
+  const std::size_t wanted = ReplicasOf(policy);
+  Policy unlimited = policy;
+  unlimited.replicas = 0;
+  const std::size_t listed = ReplicasOf(unlimited);
+  const bool of_the_node = policy.egress_ip.kind == kNode || LeavesFromOwnNode(policy);
+  const auto refuse = [&](std::string message, std::string hint) {
+    findings.push_back(Error(rule::kReplicas, path + ".replicas", std::move(message), std::move(hint)));
+  };
+  if (wanted > kMostReplicas) {
+    refuse(std::format("{} egress IPs at work at once, and there are at most {}", wanted, kMostReplicas),
+           std::format("replicas: {}", kMostReplicas));
+  } else if (of_the_node && wanted > 1) {
+    refuse("with the address of the node there is no number of egress IPs: each gateway node uses its own", "remove `replicas`");
+  } else if (policy.egress_ip.kind == kDefault && wanted > 1) {
+    refuse("`egress_ip: default` is one egress IP", "egress_ip: auto");
+  } else if (policy.egress_ip.kind == kAddress && wanted > listed) {
+    refuse(std::format("{} egress IPs at work at once, and `egress_ip` lists {}", wanted, listed),
+           listed == 1 ? "list as many addresses, or `egress_ip: auto`" : std::format("replicas: {}", listed));
+  } else if (policy.egress_ip.kind == kAddress && wanted < listed) {
+    findings.push_back(Warning(rule::kSpareEgress, path + ".replicas",
+                               std::format("`egress_ip` lists {}, and the first {} {} at work: the rest is kept for more replicas", listed,
+                                           wanted, wanted == 1 ? "is" : "are"),
+                               std::format("replicas: {}", listed)));
+  }
+  if (wanted > 1) return;
+  const auto warn = [&](std::string_view key) {
+    findings.push_back(Warning(rule::kOnlyOneEgress, std::format("{}.{}", path, key),
+                               std::format("`{}` chooses between several egress IPs, and the policy has one", key),
+                               of_the_node ? std::format("remove `{}`", key) : std::string("replicas: 2")));
+  };
+  if (policy.spread != Spread::kSource) warn("spread");
+  // A gateway node's own workloads use its own address anyway: as wished.
+  if (policy.prefer != Prefer::kAny && policy.egress_ip.kind != kNode) warn("prefer");
+}
+
 void CheckEgress(const Subject& subject, const Policy& policy, const std::string& path, std::vector<Finding>& findings) {
   const PolicySet& set = subject.set;
   const EgressIpChoice& choice = policy.egress_ip;
   const Gateway* gateway = GatewayOf(set, policy);
-  if (choice.kind != EgressIpChoice::Kind::kAddress && (choice.ipv4 || choice.ipv6)) {
+  CheckReplicas(policy, path, findings);
+  if (LeavesFromOwnNode(policy)) {
+    if (choice.kind == EgressIpChoice::Kind::kNode) return;
+    findings.push_back(Error(rule::kSelfWithAddress, path + ".egress_ip",
+                             "with `gateway: self` every node translates to its own address: no egress IP is held",
+                             "egress_ip: node, or name a gateway"));
+    return;
+  }
+  if (choice.kind != EgressIpChoice::Kind::kAddress && !choice.addresses.empty()) {
     findings.push_back(Error(rule::kNodeWithAddress, path + ".egress_ip", "an address and `node`, `auto` or `default` exclude each other",
                              "egress_ip: node"));
   }
@@ -116,11 +185,9 @@ void CheckEgress(const Subject& subject, const Policy& policy, const std::string
   }
   if (gateway == nullptr) return;
   if (choice.kind == EgressIpChoice::Kind::kAddress) {
-    if (!choice.ipv4 && !choice.ipv6)
+    if (choice.addresses.empty())
       findings.push_back(Error(rule::kNoEgressAddress, path + ".egress_ip", "the egress IP is empty", "egress_ip: auto"));
-    if (choice.ipv4) CheckEgressAddress(subject, *gateway, path, *choice.ipv4, Family::kIpv4, findings);
-    if (choice.ipv6) CheckEgressAddress(subject, *gateway, path, *choice.ipv6, Family::kIpv6, findings);
-    CheckPair(subject, *gateway, path, choice, findings);
+    CheckAddresses(subject, *gateway, policy, path, findings);
   } else if (choice.kind != EgressIpChoice::Kind::kNode && HasNoAddress(subject, *gateway)) {
     findings.push_back(Error(rule::kNoEgressAddress, path + ".egress_ip",
                              std::format("gateway {} has no pool with addresses, so there is no egress IP to take", gateway->name),

@@ -36,10 +36,12 @@ std::string Text(const EgressIpChoice& choice) {
     case EgressIpChoice::Kind::kAddress:
       break;
   }
-  std::string text = choice.ipv4 ? choice.ipv4->ToString() : "";
-  if (choice.ipv4 && choice.ipv6) text += ", ";
-  if (choice.ipv6) text += choice.ipv6->ToString();
-  return text;
+  return List(choice.addresses, [](const AddressPair& pair) {
+    std::string text = pair.ipv4 ? pair.ipv4->ToString() : "";
+    if (pair.ipv4 && pair.ipv6) text += " with ";
+    if (pair.ipv6) text += pair.ipv6->ToString();
+    return text;
+  });
 }
 
 std::string To(const Policy& policy) {
@@ -116,6 +118,9 @@ Attributes Describe(const Policy& policy) {
           {"action", Text(policy.action)},
           {"gateway", policy.gateway.value_or("default")},
           {"egress_ip", Text(policy.egress_ip)},
+          {"replicas", std::to_string(ReplicasOf(policy))},
+          {"spread", policy.spread == Spread::kSource ? "source" : "flow"},
+          {"prefer", policy.prefer == Prefer::kAny ? "any" : "local"},
           {"on_no_gateway", policy.on_no_gateway == OnNoGateway::kDrop ? "drop" : "direct"}};
 }
 

@@ -16,6 +16,20 @@ std::vector<const Policy*> InOrder(const PolicySet& set) {
   return order;
 }
 
+bool LeavesFromOwnNode(const Policy& policy) { return policy.gateway == kSelf; }
+
+std::size_t ReplicasOf(const Policy& policy) {
+  if (policy.replicas != 0) return policy.replicas;
+  if (policy.egress_ip.kind != EgressIpChoice::Kind::kAddress) return 1;
+  std::size_t ipv4 = 0;
+  std::size_t ipv6 = 0;
+  for (const AddressPair& pair : policy.egress_ip.addresses) {
+    if (pair.ipv4) ++ipv4;
+    if (pair.ipv6) ++ipv6;
+  }
+  return std::max(ipv4, ipv6);
+}
+
 const Gateway* GatewayOf(const PolicySet& set, const Policy& policy) {
   if (policy.gateway) {
     const auto found = set.gateways.find(*policy.gateway);

@@ -72,6 +72,9 @@ inline constexpr const char* kHealthInPool = "E227";
 inline constexpr const char* kHealthTwice = "E228";
 inline constexpr const char* kPoolExhausted = "E230";
 inline constexpr const char* kIdsExhausted = "E231";
+inline constexpr const char* kSelfWithAddress = "E240";
+inline constexpr const char* kReplicas = "E241";     // that `egress_ip` cannot give
+inline constexpr const char* kEgressTwice = "E242";
 
 // Warnings.
 inline constexpr const char* kOverlap = "W301";
@@ -87,6 +90,9 @@ inline constexpr const char* kGraceUnderStrict = "W310";
 inline constexpr const char* kOneLostPacket = "W311";
 inline constexpr const char* kGraceBelowDetection = "W312";
 inline constexpr const char* kQuorumOfTwo = "W313";
+inline constexpr const char* kOnlyOneEgress = "W320";  // nothing to choose between
+inline constexpr const char* kSpareEgress = "W321";
+inline constexpr const char* kInUseRemoved = "W322";   // from a pool
 
 }  // namespace rule
 

@@ -49,6 +49,8 @@ void Write(const NftImmediate& e, Writer& out) { out.Kind('i').Number(e.reg).Tex
 void Write(const NftCount& e, Writer& out) { out.Kind('n').Text(e.counter); }
 void Write(const NftNotrack&, Writer& out) { out.Kind('u'); }
 void Write(const NftSnat& e, Writer& out) { out.Kind('s').Number(static_cast<unsigned>(e.family)).Number(e.reg); }
+void Write(const NftHash& e, Writer& out) { out.Kind('h').Number(e.reg).Number(e.length_bytes).Number(e.modulus).Number(e.seed); }
+void Write(const NftTurn& e, Writer& out) { out.Kind('g').Number(e.reg).Number(e.modulus); }
 void Write(const NftClampMss& e, Writer& out) { out.Kind('x').Number(e.mss_bytes); }
 void Write(const NftVerdict& e, Writer& out) { out.Kind('v').Number(static_cast<unsigned>(e.code)).Text(e.chain); }
 

@@ -191,8 +191,8 @@ void ReadTakeover(Reader& reader, const Node& node, policy::Gateway& gateway) {
 
 policy::Gateway ReadGateway(Reader& reader, const Node& name, const Node& node) {
   policy::Gateway gateway{.name = name.text};
-  if (name.text == "self") {
-    reader.report().Error(name, kBadName, "`self` is reserved: it will mean the workload's own node", "choose another name");
+  if (name.text == policy::kSelf) {
+    reader.report().Error(name, kBadName, "`self` is reserved: `gateway: self` means the workload's own node", "choose another name");
   }
   if (!reader.Map(node, kGatewayKeys, "a gateway")) return gateway;
   if (const Node* value = Find(node, "default")) gateway.is_default = reader.Boolean(*value).value_or(false);

@@ -5,6 +5,7 @@
 #include <format>
 #include <utility>
 
+#include "egressd/policy/limits.h"
 #include "yaml/codes.h"
 
 namespace egressd::yaml {
@@ -22,9 +23,9 @@ constexpr auto kPolicyKeys = std::to_array<Key>({{"description"},
                                                  {"gateway"},
                                                  {"egress_ip"},
                                                  {"on_no_gateway"},
-                                                 {"replicas", Support::kLater, "1"},
-                                                 {"spread", Support::kLater, "source"},
-                                                 {"prefer", Support::kLater, "any"},
+                                                 {"replicas"},
+                                                 {"spread"},
+                                                 {"prefer"},
                                                  {"source", Support::kLater, "masquerade"},
                                                  {"bandwidth", Support::kLater}});
 constexpr auto kSelectorKeys = std::to_array<Key>({{"labels"},
@@ -120,11 +121,6 @@ void ReadTo(Reader& reader, const Node& node, policy::Policy& policy) {
 
 void ReadEgressIp(Reader& reader, const Node& node, policy::EgressIpChoice& choice) {
   using Kind = policy::EgressIpChoice::Kind;
-  if (node.is_list()) {
-    reader.report().Error(node, kNotSupported, "a list of egress IPs is not supported by this build",
-                          "write one address, or {ipv4: …, ipv6: …}");
-    return;
-  }
   constexpr auto kWords =
       std::to_array<std::pair<std::string_view, Kind>>({{"auto", Kind::kAuto}, {"default", Kind::kDefault}, {"node", Kind::kNode}});
   for (const auto& [word, kind] : kWords) {
@@ -132,9 +128,36 @@ void ReadEgressIp(Reader& reader, const Node& node, policy::EgressIpChoice& choi
     choice.kind = kind;
     return;
   }
-  choice.kind = Kind::kAddress;
-  ReadAddressPair(reader, node, choice.ipv4, choice.ipv6);
-  if (!choice.ipv4 && !choice.ipv6) choice.kind = Kind::kAuto;  // reported; the model's rule holds
+  const auto read = [&](const Node& item) {
+    policy::AddressPair pair;
+    ReadAddressPair(reader, item, pair.ipv4, pair.ipv6);
+    if (pair.ipv4 || pair.ipv6) choice.addresses.push_back(pair);
+  };
+  if (node.is_list()) {
+    if (node.entries.empty()) reader.report().Error(node, kEmpty, "an empty list of egress IPs", "name an address, or write `auto`");
+    for (const Node::Entry& entry : node.entries) {
+      const auto word = std::ranges::find(kWords, std::string_view(entry.value->text), &std::pair<std::string_view, Kind>::first);
+      if (entry.value->is_scalar() && word != kWords.end()) {
+        reader.report().Error(*entry.value, kBadWord, std::format("{} stands alone, not in a list", Quote(entry.value->text)),
+                              std::format("write `egress_ip: {}`", entry.value->text));
+      } else {
+        read(*entry.value);
+      }
+    }
+  } else {
+    read(node);
+  }
+  if (!choice.addresses.empty()) choice.kind = Kind::kAddress;  // else reported; the model's rule holds
+}
+
+void ReadReplicas(Reader& reader, const Node& node, policy::Policy& policy) {
+  reader.Number(node, "replicas", policy.replicas, 1, policy::kMostReplicas);
+  constexpr auto kSpreads = std::to_array<std::pair<std::string_view, policy::Spread>>(
+      {{"source", policy::Spread::kSource}, {"flow", policy::Spread::kFlow}});
+  reader.Choice(node, "spread", policy.spread, kSpreads);
+  constexpr auto kPreferences = std::to_array<std::pair<std::string_view, policy::Prefer>>(
+      {{"any", policy::Prefer::kAny}, {"local", policy::Prefer::kLocal}});
+  reader.Choice(node, "prefer", policy.prefer, kPreferences);
 }
 
 void ReadDecision(Reader& reader, const Node& node, policy::Policy& policy) {
@@ -143,10 +166,13 @@ void ReadDecision(Reader& reader, const Node& node, policy::Policy& policy) {
         {{"snat", policy::Action::kSnat}, {"direct", policy::Action::kDirect}, {"drop", policy::Action::kDrop}});
     reader.Choice(node, "action", policy.action, kActions);
   }
-  if (!RefuseWord(reader, node, "gateway", "self", "write the name of an entry of `gateways:`")) {
-    if (const Node* gateway = Find(node, "gateway")) policy.gateway = reader.Name(*gateway, "the name of a gateway");
+  if (const Node* gateway = Find(node, "gateway")) policy.gateway = reader.Name(*gateway, "the name of a gateway");
+  if (const Node* egress_ip = Find(node, "egress_ip")) {
+    ReadEgressIp(reader, *egress_ip, policy.egress_ip);
+  } else if (policy::LeavesFromOwnNode(policy)) {
+    policy.egress_ip.kind = policy::EgressIpChoice::Kind::kNode;  // there is no pool to take another from
   }
-  if (const Node* egress_ip = Find(node, "egress_ip")) ReadEgressIp(reader, *egress_ip, policy.egress_ip);
+  ReadReplicas(reader, node, policy);
   constexpr auto kWithoutGateway = std::to_array<std::pair<std::string_view, policy::OnNoGateway>>(
       {{"drop", policy::OnNoGateway::kDrop}, {"direct", policy::OnNoGateway::kDirect}});
   reader.Choice(node, "on_no_gateway", policy.on_no_gateway, kWithoutGateway);

@@ -58,6 +58,22 @@ Holders InPart(const Holders& before, const Holders& after) {
   return part;
 }
 
+// Some of the addresses belong apart; no address is in two groups.
+Apart ArbitraryApart(const std::vector<IpAddress>& addresses) {
+  Apart apart(*rc::gen::inRange<std::size_t>(1, 6));
+  for (const IpAddress& address : addresses) {
+    const std::size_t group = *rc::gen::inRange<std::size_t>(0, 8);
+    if (group < apart.size()) apart[group].push_back(address);
+  }
+  return apart;
+}
+
+std::map<std::string, std::size_t> PresenceOf(const std::vector<IpAddress>& group, const Holders& placed) {
+  std::map<std::string, std::size_t> presence;
+  for (const IpAddress& address : group) ++presence[placed.at(address)];
+  return presence;
+}
+
 std::vector<IpAddress> Shuffled(std::vector<IpAddress> addresses) {
   for (std::size_t i = addresses.size(); i > 1; --i) std::swap(addresses[i - 1], addresses[*rc::gen::inRange<std::size_t>(0, i)]);
   return addresses;
@@ -202,6 +218,61 @@ TEST_CASE("balanced: what was lost with a node comes back to it, and nothing els
     std::vector<Candidate> rest = nodes;
     rest.erase(rest.begin() + *rc::gen::inRange<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(rest.size())));
     RC_ASSERT(Balance(addresses, nodes, Place(addresses, rest, before)) == before);
+  }));
+}
+
+TEST_CASE("what belongs apart is on different nodes as far as there are some, whatever else there is") {
+  CHECK(rc::check("apart", [] {
+    const std::vector<Candidate> nodes = ArbitraryNodes(1);
+    const std::vector<IpAddress> addresses = ArbitraryAddresses();
+    const Apart apart = ArbitraryApart(addresses);
+    const Holders placed = Place(addresses, nodes, {}, apart);
+    for (const auto& group : apart) {
+      for (const auto& [node, count] : PresenceOf(group, placed)) RC_ASSERT(count <= (group.size() + nodes.size() - 1) / nodes.size());
+    }
+  }));
+}
+
+TEST_CASE("apart: the loss of a node moves only what was there, and nobody depends on who is quicker") {
+  CHECK(rc::check("apart, quicker", [] {
+    std::vector<Candidate> nodes = ArbitraryNodes(2);
+    const std::vector<IpAddress> addresses = ArbitraryAddresses();
+    const Apart apart = ArbitraryApart(addresses);
+    const Holders before = Place(addresses, nodes, {}, apart);
+    const std::string lost = nodes.back().node;
+    nodes.pop_back();
+    Holders holders = before;
+    std::erase_if(holders, [&](const auto& entry) { return entry.second == lost; });
+    const Holders after = Place(addresses, nodes, holders, apart);
+    for (const auto& [address, node] : holders) RC_ASSERT(after.at(address) == node);
+    RC_ASSERT(Place(Shuffled(addresses), nodes, InPart(holders, after), apart) == after);
+  }));
+}
+
+TEST_CASE("apart: limits are kept, and nothing stays without a place while there is room") {
+  CHECK(rc::check("apart, room", [] {
+    std::vector<Candidate> nodes = ArbitraryRoom(ArbitraryNodes(0));
+    const std::vector<IpAddress> addresses = ArbitraryAddresses();
+    const Holders placed = Place(addresses, nodes, {}, ArbitraryApart(addresses));
+    auto loads = LoadsOf(nodes, placed);
+    bool is_room_left = false;
+    for (const Candidate& node : nodes) {
+      RC_ASSERT(loads[node.node] <= node.room);
+      is_room_left = is_room_left || loads[node.node] < node.room;
+    }
+    for (const auto& [address, node] : placed) RC_ASSERT(!node.empty() || !is_room_left);
+  }));
+}
+
+TEST_CASE("apart: what was lost with a node comes back to it by balancing, and nothing else moves") {
+  CHECK(rc::check("apart, failback", [] {
+    const std::vector<Candidate> nodes = ArbitraryNodes(2);
+    const std::vector<IpAddress> addresses = ArbitraryAddresses();
+    const Apart apart = ArbitraryApart(addresses);
+    const Holders before = Place(addresses, nodes, {}, apart);
+    std::vector<Candidate> rest = nodes;
+    rest.erase(rest.begin() + *rc::gen::inRange<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(rest.size())));
+    RC_ASSERT(Balance(addresses, nodes, Place(addresses, rest, before, apart), apart) == before);
   }));
 }
 

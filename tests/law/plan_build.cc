@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "egressd/plan/plan.h"
 #include "law/policy_generate.h"
+#include "plan/choice.h"
 
 namespace egressd::plan {
 namespace {
@@ -35,7 +37,13 @@ struct World {
     set.gateways["g"] = {.name = "g", .is_default = true, .nodes = {.names = {"n1", "n2"}}, .pools = {"pool"}};
     for (auto& [name, policy] : set.policies) {
       policy.action = OneOf({policy::Action::kSnat, policy::Action::kSnat, policy::Action::kDirect, policy::Action::kDrop});
-      if (Chance(20)) policy.egress_ip.kind = policy::EgressIpChoice::Kind::kNode;
+      if (Chance(20)) {
+        policy.egress_ip.kind = policy::EgressIpChoice::Kind::kNode;
+      } else if (Chance(50)) {
+        policy.replicas = OneOf<std::uint16_t>({2, 3, 5});
+        policy.spread = OneOf({policy::Spread::kSource, policy::Spread::kFlow});
+        policy.prefer = OneOf({policy::Prefer::kAny, policy::Prefer::kLocal});
+      }
       if (Chance(30)) policy.on_no_gateway = policy::OnNoGateway::kDirect;
     }
     bindings = policy::Bind(set, {}).value().bindings;
@@ -236,6 +244,41 @@ TEST_CASE("law: no id is let through without its address, and no next hop leads 
     }
     RC_ASSERT(held == translated);
   }));
+}
+
+TEST_CASE("law: every lot leads to an id of its policy, to one that is carried if there is any, evenly") {
+  int tables = 0;
+  CHECK(rc::check([&] {
+    const World world;
+    const State state = Build(world.Input());
+    std::map<std::string, std::map<std::uint32_t, std::size_t>> shares;  // by set
+    std::set<std::uint32_t> carried;
+    for (const auto& [key, element] : state.elements) {
+      if (key.set.name == "nexthop") carried.insert(key.first.as_mark());
+      if (!key.set.name.starts_with("spread")) continue;
+      ++shares[key.set.name][std::get<state::NftBytes>(element.value).as_mark() & 0xffff];
+    }
+    for (const auto& [set, ids] : shares) {
+      ++tables;
+      std::set<std::string> policies;
+      std::size_t lots = 0, most = 0, least = kLots;
+      for (const auto& [id, count] : ids) {
+        policies.insert(std::ranges::find(world.bindings, EgressId{static_cast<std::uint16_t>(id)}, &policy::Binding::id)->policy);
+        lots += count;
+        most = std::max(most, count);
+        least = std::min(least, count);
+      }
+      RC_ASSERT(lots == kLots);
+      RC_ASSERT(most - least <= 2u);
+      RC_ASSERT(policies.size() == 1u);
+      const auto is_carried = [&](const policy::Binding& binding) { return carried.contains(binding.id.value); };
+      const bool any = std::ranges::any_of(world.bindings, [&](const policy::Binding& binding) {
+        return binding.policy == *policies.begin() && set.starts_with(PerFamily("spread", binding.family)) && is_carried(binding);
+      });
+      for (const auto& [id, count] : ids) RC_ASSERT(!any || carried.contains(id));
+    }
+  }));
+  CHECK(tables > 0);
 }
 
 TEST_CASE("law: who is answered for has a lease and an address, who has a lease is known, and nothing lives longer than its hold") {

@@ -34,8 +34,12 @@ PolicySet ArbitraryBindable() {
     policy.egress_ip.kind = OneOf({kAuto, kAuto, kAuto, kDefault, kNode, kAddress});
     if (policy.egress_ip.kind == kAddress) {
       const Pool& pool = set.pools[set.gateways[policy.gateway.value_or("edge")].pools.front()];
-      policy.egress_ip.ipv4 = *rc::gen::elementOf(AddressesOf(pool, Family::kIpv4, 16));
+      const std::vector<IpAddress> offered = AddressesOf(pool, Family::kIpv4, 16);
+      const std::size_t first = *rc::gen::inRange<std::size_t>(0, offered.size() - 3);
+      for (std::size_t n = *rc::gen::inRange<std::size_t>(1, 4); n > 0; --n)
+        policy.egress_ip.addresses.push_back({.ipv4 = offered[first + n - 1], .ipv6 = {}});
     }
+    if (policy.egress_ip.kind == kAuto && Chance(40)) policy.replicas = *rc::gen::inRange<std::uint16_t>(1, 4);
     set.policies.emplace(policy.name, policy);
   }
   return set;
@@ -105,7 +109,7 @@ TEST_CASE("automatic addresses are unused ones, stay, and come in pairs from a p
     RC_ASSERT(static_cast<bool>(again));
     RC_ASSERT(*again == *first);
     std::map<IpAddress, int> uses;
-    std::map<std::string, std::vector<std::size_t>> positions;
+    std::map<std::pair<std::string, std::size_t>, std::vector<Family>> positions;
     for (const Binding& binding : first->bindings) {
       if (binding.egress_ip) ++uses[*binding.egress_ip];
     }
@@ -113,11 +117,42 @@ TEST_CASE("automatic addresses are unused ones, stay, and come in pairs from a p
       if (set.policies.at(binding.policy).egress_ip.kind != EgressIpChoice::Kind::kAuto) continue;
       RC_ASSERT(uses[*binding.egress_ip] == 1);
       const Pool& pool = set.pools.at(set.gateways.at(binding.gateway).pools.front());
-      if (pool.pair) positions[binding.policy].push_back(Position(pool, *binding.egress_ip));
+      if (pool.pair) positions[{binding.policy, Position(pool, *binding.egress_ip)}].push_back(binding.family);
     }
-    for (const auto& [policy, both] : positions) {
-      RC_ASSERT(both.size() == 2);
-      RC_ASSERT(both[0] == both[1]);
+    std::map<std::string, std::size_t> pairs;
+    for (const auto& [place, families] : positions) {
+      RC_ASSERT(families.size() == 2u);
+      RC_ASSERT(families[0] != families[1]);
+      ++pairs[place.first];
+    }
+    for (const auto& [policy, count] : pairs) RC_ASSERT(count == ReplicasOf(set.policies.at(policy)));
+  }));
+}
+
+// What somebody else's policy gets, loses or asks for does not matter to an automatic address, as long as the pools stay.
+TEST_CASE("an edit of other policies never moves an automatic address, and more replicas only add to those that are there") {
+  CHECK(rc::check("unmoved", [] {
+    PolicySet set = ArbitraryBindable();
+    Bindings bindings = Bind(set, {}).value();
+    for (int step = 0; step < 6; ++step) {
+      PolicySet next = ArbitraryBindable();
+      next.pools = set.pools;
+      std::set<std::string> kept;
+      for (const auto& [name, policy] : set.policies) {
+        if (!Chance(60)) continue;
+        next.policies[name] = policy;
+        kept.insert(name);
+        const bool grows = policy.egress_ip.kind == EgressIpChoice::Kind::kAuto && Chance(30);
+        if (grows) next.policies[name].replicas = static_cast<std::uint16_t>(ReplicasOf(policy) + 1);
+      }
+      const auto bound = Bind(next, bindings);
+      if (!bound) RC_DISCARD("the pool is too small");
+      const std::map<Pair, EgressId> now = IdsOf(*bound);
+      for (const auto& [pair, id] : IdsOf(bindings)) {
+        if (kept.contains(std::get<0>(pair))) RC_ASSERT(now.contains(pair) && now.at(pair) == id);
+      }
+      set = next;
+      bindings = *bound;
     }
   }));
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "egressd/base/address.h"
+#include "egressd/base/ids.h"
 #include "egressd/base/time.h"
 #include "egressd/gossip/key.h"
 #include "egressd/gossip/message.h"
@@ -41,6 +42,7 @@ struct EgressIpStatus {
   std::string node;                            // holder; empty = nobody
   EgressIpState state = EgressIpState::kUnassigned;
   std::vector<std::string> policies;
+  std::vector<EgressId> ids;                   // in order, one for each of the policies
   std::optional<Duration> lease;               // held here: the kernel ends it so long after the last renewal; unset = elsewhere, or never
 };
 struct PolicyStatus {

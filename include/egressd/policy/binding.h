@@ -23,7 +23,7 @@ namespace egressd::policy {
 struct Binding {
   EgressId id;
   std::string policy;
-  std::string gateway;
+  std::string gateway;                 // kSelf: none, every node carries what its own workloads send
   Family family = Family::kIpv4;
   std::optional<IpAddress> egress_ip;  // unset: `egress_ip: node`, every gateway node uses its own address
   auto operator<=>(const Binding&) const = default;
@@ -38,6 +38,12 @@ struct Bindings {
 // `set` is valid. Enabled policies with action snat get bindings: one for each family that their pool, address or gateway offers.
 // Findings (errors) when a pool has no unused address left for `auto`, or the ids are exhausted.
 std::expected<Bindings, std::vector<Finding>> Bind(const PolicySet& set, const Bindings& previous);
+
+// What an apply takes away from policies that go on: `auto` egress IPs that no pool of their gateway offers any more (warnings).
+std::vector<Finding> RemovedInUse(const PolicySet& set, const Bindings& previous);
+
+// How many addresses a pool has, exclusions left out; saturating at 2^64 - 1.
+std::uint64_t CountOf(const Pool& pool, Family family);
 
 // Every address of a pool in order, exclusions left out. At most `limit` (pools of IPv6 can be huge).
 std::vector<IpAddress> AddressesOf(const Pool& pool, Family family, std::size_t limit);

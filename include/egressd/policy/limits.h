@@ -1,4 +1,4 @@
-// The bounds of what can be written about takeover, stated once.
+// The bounds of what can be written about takeover and replicas, stated once.
 // The YAML reader refuses what is outside of them, Validate does so for whatever comes from elsewhere.
 #pragma once
 
@@ -22,5 +22,7 @@ inline constexpr DurationLimits kBfdLimits{std::chrono::milliseconds(10), std::c
 inline constexpr DurationLimits kHealthEveryLimits{std::chrono::milliseconds(100), std::chrono::hours(1)};
 inline constexpr std::uint16_t kMostHealthFailures = 100;
 inline constexpr std::size_t kLongestHealthPath = 1024;  // characters
+// Each of so many egress IPs still gets several of the lots by which a policy spreads its connections (plan/choice.h).
+inline constexpr std::uint16_t kMostReplicas = 16;
 
 }  // namespace egressd::policy

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -69,14 +71,27 @@ struct PortRange {
 enum class Action : std::uint8_t { kSnat, kDirect, kDrop };
 enum class OnNoGateway : std::uint8_t { kDrop, kDirect };
 
-// `egress_ip:`. With kAddress at least one family is set.
+// Egress IPs that stand together; at least one is set.
+struct AddressPair {
+  std::optional<IpAddress> ipv4;
+  std::optional<IpAddress> ipv6;
+  auto operator<=>(const AddressPair&) const = default;
+};
+
+// `egress_ip:`
 struct EgressIpChoice {
   enum class Kind : std::uint8_t { kAuto, kDefault, kNode, kAddress };
   Kind kind = Kind::kAuto;
-  std::optional<IpAddress> ipv4;
-  std::optional<IpAddress> ipv6;
+  std::vector<AddressPair> addresses;  // with kAddress: at least one, in the order of the file
   auto operator<=>(const EgressIpChoice&) const = default;
 };
+
+// Which of its egress IPs a policy of several gives to a new connection.
+enum class Spread : std::uint8_t {
+  kSource,  // always the same one to a source address
+  kFlow,    // all of them in turn
+};
+enum class Prefer : std::uint8_t { kAny, kLocal };
 
 struct Policy {
   std::string name;
@@ -90,8 +105,11 @@ struct Policy {
   std::vector<Destination> except;
   std::vector<PortRange> ports;           // empty = every protocol and port
   Action action = Action::kSnat;
-  std::optional<std::string> gateway;     // unset = the default gateway
+  std::optional<std::string> gateway;     // unset = the default gateway; kSelf = none, the workload's own node
   EgressIpChoice egress_ip;
+  std::uint16_t replicas = 0;             // egress IPs at work at once; 0 = all that `egress_ip` lists, else one
+  Spread spread = Spread::kSource;
+  Prefer prefer = Prefer::kAny;           // kLocal: of its egress IPs, those that the workload's own node has
   OnNoGateway on_no_gateway = OnNoGateway::kDrop;
   auto operator<=>(const Policy&) const = default;
 };
@@ -171,6 +189,13 @@ struct PolicySet {
 
 // Policies that are enabled, in the order in which they decide: priority, then name. Pointers into `set`.
 std::vector<const Policy*> InOrder(const PolicySet& set);
+
+// `gateway: self`: what a policy names instead of a gateway when every node translates for its own workloads. No gateway has this name.
+inline constexpr std::string_view kSelf = "self";
+bool LeavesFromOwnNode(const Policy& policy);
+
+// How many egress IPs of each family the policy wants.
+std::size_t ReplicasOf(const Policy& policy);
 
 // The gateway that a policy uses: its own, else the default one; nullptr when there is none.
 const Gateway* GatewayOf(const PolicySet& set, const Policy& policy);

@@ -120,13 +120,25 @@ struct NftSnat {  // snat to the address in `reg`; keeps the port where it can
   NftRegister reg = 1;
   auto operator<=>(const NftSnat&) const = default;
 };
+struct NftHash {  // reg = hash of `length_bytes` bytes in `reg`, 0 to modulus - 1
+  NftRegister reg = 1;
+  std::uint32_t length_bytes = 0;
+  std::uint32_t modulus = 2;
+  std::uint32_t seed = 0;
+  auto operator<=>(const NftHash&) const = default;
+};
+struct NftTurn {  // reg = 0, 1, … modulus - 1, 0, … : one further with each packet that gets here
+  NftRegister reg = 1;
+  std::uint32_t modulus = 2;
+  auto operator<=>(const NftTurn&) const = default;
+};
 struct NftClampMss {  // lowers the MSS option of a TCP segment; the kernel never raises it (net/netfilter/nft_exthdr.c)
   std::uint16_t mss_bytes = 0;
   auto operator<=>(const NftClampMss&) const = default;
 };
 
 using NftExpression = std::variant<NftMeta, NftCt, NftPayload, NftCompare, NftBitwise, NftLookup, NftImmediate, NftCount, NftNotrack,
-                                   NftSnat, NftClampMss, NftVerdict>;
+                                   NftSnat, NftHash, NftTurn, NftClampMss, NftVerdict>;
 
 struct NftRule {
   std::string text;  // what it says, in nft's words; for people, at most 96 bytes of it go into the comment

@@ -37,32 +37,34 @@ TEST_CASE("BFD sessions and the path through the tunnel have a column as soon as
         "gw4   10.0.0.1  alive    gateway  -    up 3s        -     3           0    -\n");
 }
 
-TEST_CASE("a lease has a column where an egress IP has one, and with -o wide") {
+TEST_CASE("a lease has a column where an egress IP has one, and with -o wide; connections have one") {
   const auto ip = [](Json lease_ms) {
-    return Json::Object{{"ip", "203.0.113.7"}, {"family", "ipv4"},           {"gateway", "edge"},           {"node", "gw1"},
-                        {"state", "held"},     {"policies", Json::Array{}}, {"lease_ms", std::move(lease_ms)}};
+    return Json::Object{{"ip", "203.0.113.7"}, {"family", "ipv4"},           {"gateway", "edge"},   {"node", "gw1"},
+                        {"state", "held"},     {"policies", Json::Array{}}, {"connections", 12}, {"lease_ms", std::move(lease_ms)}};
   };
   CHECK(List("ips", {ip(Json())}) ==
-        "IP           FAMILY  GATEWAY  NODE  STATE  POLICIES\n"
-        "203.0.113.7  ipv4    edge     gw1   held   -\n");
+        "IP           FAMILY  GATEWAY  NODE  STATE  CONNS  POLICIES\n"
+        "203.0.113.7  ipv4    edge     gw1   held   12     -\n");
   CHECK(List("ips", {ip(15000)}) ==
-        "IP           FAMILY  GATEWAY  NODE  STATE  LEASE  POLICIES\n"
-        "203.0.113.7  ipv4    edge     gw1   held   15s    -\n");
+        "IP           FAMILY  GATEWAY  NODE  STATE  LEASE  CONNS  POLICIES\n"
+        "203.0.113.7  ipv4    edge     gw1   held   15s    12     -\n");
   CHECK(List("ips", {ip(Json())}, ctl::Format::kWide) ==
-        "IP           FAMILY  GATEWAY  NODE  STATE  LEASE  POLICIES\n"
-        "203.0.113.7  ipv4    edge     gw1   held   -      -\n");
+        "IP           FAMILY  GATEWAY  NODE  STATE  LEASE  CONNS  POLICIES\n"
+        "203.0.113.7  ipv4    edge     gw1   held   -      12     -\n");
 }
 
 TEST_CASE("a gateway tells how many of its living nodes are drained, and with -o wide how it is taken over") {
   const auto gateway = [](int drained) {
     return Json::Object{{"name", "edge"}, {"alive", 2}, {"nodes", Json::Array{"gw1", "gw2"}}, {"pools", Json::Array{"public"}},
                         {"egress_ips", Json::Array{}}, {"default", true}, {"policies", Json::Array{}}, {"drained", drained},
-                        {"takeover", "strict"}, {"restart_grace_ms", 15000.0}, {"failback", false}};
+                        {"takeover", "strict"}, {"restart_grace_ms", 15000.0}, {"failback", false},
+                        {"usage", Json::Object{{"ipv4", Json::Object{{"total", 10}, {"used", 3}}},
+                                               {"ipv6", Json::Object{{"total", std::int64_t{1} << 62}, {"used", 1}}}}}};
   };
   CHECK(List("gateways", {gateway(0)}) ==
-        "GATEWAY  ALIVE   NODES    POOLS   EGRESS IPS\n"
-        "edge     2 of 2  gw1 gw2  public  -\n");
+        "GATEWAY  ALIVE   NODES    POOLS   USED                EGRESS IPS\n"
+        "edge     2 of 2  gw1 gw2  public  3 of 10, 1 of many  -\n");
   CHECK(List("gateways", {gateway(1)}, ctl::Format::kWide) ==
-        "GATEWAY  ALIVE              NODES    POOLS   EGRESS IPS  TAKEOVER    FAILBACK  DEFAULT  POLICIES\n"
-        "edge     2 of 2, 1 drained  gw1 gw2  public  -           strict 15s  -         yes      -\n");
+        "GATEWAY  ALIVE              NODES    POOLS   USED                EGRESS IPS  TAKEOVER    FAILBACK  DEFAULT  POLICIES\n"
+        "edge     2 of 2, 1 drained  gw1 gw2  public  3 of 10, 1 of many  -           strict 15s  -         yes      -\n");
 }

@@ -43,7 +43,8 @@ TEST_CASE("explain says why a packet is dropped") {
 
 TEST_CASE("explain on the holder itself") {
   Scenario world;
-  world.Add("web", "web").egress_ip = {.kind = policy::EgressIpChoice::Kind::kAddress, .ipv4 = Ip("203.0.113.15"), .ipv6 = {}};
+  world.Add("web", "web").egress_ip = {.kind = policy::EgressIpChoice::Kind::kAddress,
+                                       .addresses = {{.ipv4 = Ip("203.0.113.15"), .ipv6 = {}}}};
   world.Carry({.kind = Carrier::Kind::kSelf});
   world.holds = {{Ip("203.0.113.15"), {}}};
   const Explanation told = Explain(world.Input(), Web("192.0.2.44"), "app1");

@@ -141,7 +141,7 @@ TEST_CASE("an uplink with a default route of its own gets a slot: specific route
 
 TEST_CASE("egress_ip node: every gateway node lets the id through with its own address, whoever carries it") {
   Gateway world;
-  world.set.policies["web"].egress_ip = {.kind = policy::EgressIpChoice::Kind::kNode};
+  world.set.policies["web"].egress_ip = {.kind = policy::EgressIpChoice::Kind::kNode, .addresses = {}};
   world.Compile();
   const state::State state = world.Plan();
   const std::string id = Mark(world.IdOf("web").value);

@@ -27,10 +27,10 @@ Policy Choosing(std::string name, EgressIpChoice choice) {
   return {.name = std::move(name), .from = {std::move(from)}, .egress_ip = choice};
 }
 
-constexpr EgressIpChoice kAuto{.kind = EgressIpChoice::Kind::kAuto};
-constexpr EgressIpChoice kDefault{.kind = EgressIpChoice::Kind::kDefault};
-constexpr EgressIpChoice kNode{.kind = EgressIpChoice::Kind::kNode};
-EgressIpChoice Address(const char* ipv4) { return {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A(ipv4)}; }
+const EgressIpChoice kAuto{.kind = EgressIpChoice::Kind::kAuto, .addresses = {}};
+const EgressIpChoice kDefault{.kind = EgressIpChoice::Kind::kDefault, .addresses = {}};
+const EgressIpChoice kNode{.kind = EgressIpChoice::Kind::kNode, .addresses = {}};
+EgressIpChoice Address(const char* ipv4) { return {.kind = EgressIpChoice::Kind::kAddress, .addresses = {{.ipv4 = A(ipv4), .ipv6 = {}}}}; }
 
 PolicySet With(std::vector<Policy> policies) {
   PolicySet set = Sound();
@@ -136,6 +136,71 @@ TEST_CASE("ids that cannot be right are not taken over") {
                               Choosing("c", Address("203.0.113.13")), Choosing("d", Address("203.0.113.13"))});
   CHECK(Bound(MustBind(set, broken)) ==
         Texts{"1 a edge 203.0.113.12", "2 b edge 203.0.113.13", "3 d edge 203.0.113.13", "7 c edge 203.0.113.13"});
+}
+
+TEST_CASE("replicas take so many addresses of each family") {
+  Policy several = Choosing("a", kAuto);
+  several.replicas = 2;
+  const Bindings bound = MustBind(With({several, Choosing("b", kAuto)}));
+  CHECK(Bound(bound) == Texts{"1 a edge 203.0.113.10", "2 a edge 203.0.113.11", "3 a edge 2001:db8:1::10", "4 a edge 2001:db8:1::11",
+                              "5 b edge 203.0.113.12", "6 b edge 2001:db8:1::12"});
+  several.replicas = 3;
+  const Bindings more = MustBind(With({several, Choosing("b", kAuto)}), bound);
+  CHECK(Bound(more) == Texts{"1 a edge 203.0.113.10", "2 a edge 203.0.113.11", "3 a edge 2001:db8:1::10", "4 a edge 2001:db8:1::11",
+                             "5 b edge 203.0.113.12", "6 b edge 2001:db8:1::12", "7 a edge 203.0.113.13", "8 a edge 2001:db8:1::13"});
+  several.replicas = 1;  // the oldest one stays
+  CHECK(Bound(MustBind(With({several, Choosing("b", kAuto)}), more)) ==
+        Texts{"1 a edge 203.0.113.10", "3 a edge 2001:db8:1::10", "5 b edge 203.0.113.12", "6 b edge 2001:db8:1::12"});
+}
+
+TEST_CASE("replicas from a pool of pairs are pairs, and stay pairs") {
+  Policy several = Choosing("a", kAuto);
+  several.replicas = 2;
+  PolicySet set = With({several});
+  set.pools["public"].pair = true;
+  set.pools["public"].exclude = {R("203.0.113.11"), R("2001:db8:1::10")};
+  // Pairs now are 10-11, 12-12, 13-13.
+  const Bindings bound = MustBind(set);
+  CHECK(Bound(bound) == Texts{"1 a edge 203.0.113.10", "2 a edge 203.0.113.12", "3 a edge 2001:db8:1::11", "4 a edge 2001:db8:1::12"});
+  CHECK(MustBind(set, bound) == bound);
+}
+
+TEST_CASE("of a list so many are at work as there are replicas, and the rest is nobody else's") {
+  EgressIpChoice list{.kind = EgressIpChoice::Kind::kAddress,
+                      .addresses = {{.ipv4 = A("203.0.113.11"), .ipv6 = {}}, {.ipv4 = A("203.0.113.10"), .ipv6 = A("2001:db8:1::12")}}};
+  Policy listing = Choosing("a", list);
+  CHECK(Bound(MustBind(With({listing}))) == Texts{"1 a edge 203.0.113.11", "2 a edge 203.0.113.10", "3 a edge 2001:db8:1::12"});
+  listing.replicas = 1;
+  CHECK(Bound(MustBind(With({listing, Choosing("b", kAuto)}))) ==
+        Texts{"1 a edge 203.0.113.11", "2 a edge 2001:db8:1::12", "3 b edge 203.0.113.12", "4 b edge 2001:db8:1::10"});
+}
+
+TEST_CASE("E230: fewer unused addresses than replicas") {
+  Policy several = Choosing("a", kAuto);
+  several.replicas = 5;
+  const auto bound = Bind(With({several}), {});
+  REQUIRE(!bound.has_value());
+  CHECK(Seen(bound.error()) == Texts{"E230 policies.a.replicas", "E230 policies.a.replicas"});
+  CHECK(bound.error()[0].message == "the pools of gateway edge have only 4 of 5 unused IPv4 addresses for `replicas: 5`");
+  CHECK(bound.error()[0].hint == "add addresses to pool public, or `replicas: 4`");
+}
+
+TEST_CASE("a policy of its own node binds no gateway and no address") {
+  Policy own = Choosing("a", kNode);
+  own.gateway = std::string(kSelf);
+  CHECK(Bound(MustBind(With({own}))) == Texts{"1 a self node-ipv4", "2 a self node-ipv6"});
+}
+
+TEST_CASE("W322: an automatic address that is in use leaves the pool") {
+  PolicySet set = With({Choosing("a", kAuto), Choosing("b", kAuto)});
+  const Bindings bound = MustBind(set);
+  CHECK(RemovedInUse(set, bound).empty());
+  set.pools["public"].exclude = {R("203.0.113.11")};
+  const std::vector<Finding> findings = RemovedInUse(set, bound);
+  CHECK(Seen(findings) == Texts{"W322 gateways.edge.pool"});
+  CHECK(findings[0].message.starts_with("203.0.113.11 is in use by policy b, and no pool of gateway edge offers it any more"));
+  set.policies.erase("b");
+  CHECK(RemovedInUse(set, bound).empty());
 }
 
 TEST_CASE("E230: a pool without unused addresses left") {

@@ -34,7 +34,8 @@ TEST_CASE("a change tells each attribute as it was and is") {
   after.policies["mailer"].from = {Labelled("app", "exim"),
                                    {.namespace_ = "shop", .name = "web-*", .cidrs = {P("10.0.0.0/8")}, .interface = "br0"}};
   after.policies["mailer"].ports = {{6, 25, 25}, {17, 8000, 8100}};
-  after.policies["mailer"].egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("203.0.113.10"), .ipv6 = A("2001:db8:1::10")};
+  after.policies["mailer"].egress_ip = {.kind = EgressIpChoice::Kind::kAddress,
+                                       .addresses = {{.ipv4 = A("203.0.113.10"), .ipv6 = A("2001:db8:1::10")}}};
   after.pools["public"].pair = true;
   after.workloads["mail"].addresses.push_back(A("10.1.7.21"));
   after.destinations["saas"] = {P("192.0.2.0/24")};
@@ -42,7 +43,7 @@ TEST_CASE("a change tells each attribute as it was and is") {
   after.guard = {P("172.18.0.0/16")};
   CHECK(Told(Sound(), after) == Texts{"created destinations/saas", "unchanged gateway/edge", "created guard", "created internal",
                                       "changed policy/mailer",
-                                      "  description: \"\" -> mail", "  egress_ip: auto -> 203.0.113.10, 2001:db8:1::10",
+                                      "  description: \"\" -> mail", "  egress_ip: auto -> 203.0.113.10 with 2001:db8:1::10",
                                       "  from: app=postfix -> [app=exim, namespace=shop,name=web-*,cidr=10.0.0.0/8,interface=br0]",
                                       "  ports: any -> [tcp/25, udp/8000-8100]", "  priority: 1000 -> 10", "changed pool/public",
                                       "  pair: false -> true", "changed workload/mail",
@@ -65,6 +66,9 @@ TEST_CASE("whatever differs is told: no attribute of a policy is forgotten") {
       [](Policy& policy) { policy.action = Action::kDrop; },
       [](Policy& policy) { policy.gateway = "x"; },
       [](Policy& policy) { policy.egress_ip.kind = EgressIpChoice::Kind::kNode; },
+      [](Policy& policy) { policy.replicas = 2; },
+      [](Policy& policy) { policy.spread = Spread::kFlow; },
+      [](Policy& policy) { policy.prefer = Prefer::kLocal; },
       [](Policy& policy) { policy.on_no_gateway = OnNoGateway::kDirect; },
   };
   for (const auto edit : edits) {

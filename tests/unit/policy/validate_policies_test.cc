@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "unit/policy/build.h"
 
 namespace egressd::policy {
@@ -10,6 +12,13 @@ Texts After(const Change& change) {
   PolicySet set = Sound();
   change(set.policies["mailer"]);
   return Seen(set);
+}
+
+// Each stands under `ipv4`.
+EgressIpChoice Listing(const std::vector<IpAddress>& addresses) {
+  EgressIpChoice choice{.kind = EgressIpChoice::Kind::kAddress, .addresses = {}};
+  for (const IpAddress& address : addresses) choice.addresses.push_back({.ipv4 = address, .ipv6 = {}});
+  return choice;
 }
 
 }  // namespace
@@ -120,7 +129,7 @@ TEST_CASE("E205: an egress IP without address is a mistake") {
 
 TEST_CASE("E212: an egress IP is in the pools of the policy's gateway") {
   const auto Choose = [](const char* address) {
-    return After([&](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A(address)}; });
+    return After([&](Policy& policy) { policy.egress_ip = Listing({A(address)}); });
   };
   CHECK(Choose("203.0.113.10") == Texts{});
   CHECK(Choose("203.0.113.14") == Texts{"E212 policies.mailer.egress_ip.ipv4"});
@@ -129,23 +138,24 @@ TEST_CASE("E212: an egress IP is in the pools of the policy's gateway") {
 TEST_CASE("E212 says which pool would have the address") {
   PolicySet set = Sound();
   Add(set, Pool{.name = "spare", .ipv4 = {R("198.51.100.1")}});
-  set.policies["mailer"].egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("198.51.100.1")};
+  set.policies["mailer"].egress_ip = Listing({A("198.51.100.1")});
   const auto findings = Validate(set);
   CHECK(Seen(findings) == Texts{"E212 policies.mailer.egress_ip.ipv4", "W303 pools.spare"});
   CHECK(findings[0].hint == "it is in pool spare: use a gateway with that pool");
 }
 
 TEST_CASE("E103: an egress IP stands under its family") {
-  CHECK(After([](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("2001:db8:1::10")}; }) ==
+  CHECK(After([](Policy& policy) { policy.egress_ip = Listing({A("2001:db8:1::10")}); }) ==
         Texts{"E103 policies.mailer.egress_ip.ipv4"});
 }
 
 TEST_CASE("E211: with a pool of pairs, a policy's two addresses are a pair") {
   PolicySet set = Sound();
   set.pools["public"].pair = true;
-  set.policies["mailer"].egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("203.0.113.11"), .ipv6 = A("2001:db8:1::11")};
+  set.policies["mailer"].egress_ip = {.kind = EgressIpChoice::Kind::kAddress,
+                                     .addresses = {{.ipv4 = A("203.0.113.11"), .ipv6 = A("2001:db8:1::11")}}};
   CHECK(Seen(set) == Texts{});
-  set.policies["mailer"].egress_ip.ipv6 = A("2001:db8:1::12");
+  set.policies["mailer"].egress_ip.addresses.front().ipv6 = A("2001:db8:1::12");
   const auto findings = Validate(set);
   CHECK(Seen(findings) == Texts{"E211 policies.mailer.egress_ip"});
   CHECK(findings[0].hint == "egress_ip: {ipv4: 203.0.113.11, ipv6: \"2001:db8:1::11\"}");
@@ -158,6 +168,12 @@ TEST_CASE("E219: keys that do nothing with action direct or drop") {
           policy.egress_ip.kind = EgressIpChoice::Kind::kNode;
           policy.on_no_gateway = OnNoGateway::kDirect;
         }) == Texts{"E219 policies.mailer.gateway", "E219 policies.mailer.egress_ip", "E219 policies.mailer.on_no_gateway"});
+  CHECK(After([](Policy& policy) {
+          policy.action = Action::kDirect;
+          policy.replicas = 2;
+          policy.spread = Spread::kFlow;
+          policy.prefer = Prefer::kLocal;
+        }) == Texts{"E219 policies.mailer.replicas", "E219 policies.mailer.spread", "E219 policies.mailer.prefer"});
 }
 
 TEST_CASE("E219: a namespace restricts nothing when no selector speaks of workloads") {
@@ -172,8 +188,72 @@ TEST_CASE("E219: a namespace restricts nothing when no selector speaks of worklo
 }
 
 TEST_CASE("E220: the node's own address and a given one exclude each other") {
-  CHECK(After([](Policy& policy) { policy.egress_ip = {.kind = EgressIpChoice::Kind::kNode, .ipv4 = A("203.0.113.10")}; }) ==
-        Texts{"E220 policies.mailer.egress_ip"});
+  CHECK(After([](Policy& policy) {
+          policy.egress_ip = Listing({A("203.0.113.10")});
+          policy.egress_ip.kind = EgressIpChoice::Kind::kNode;
+        }) == Texts{"E220 policies.mailer.egress_ip"});
+}
+
+TEST_CASE("E240: with gateway self nobody holds an egress IP") {
+  const auto Own = [](EgressIpChoice::Kind kind) {
+    return After([&](Policy& policy) {
+      policy.gateway = std::string(kSelf);
+      policy.egress_ip.kind = kind;
+    });
+  };
+  CHECK(Own(EgressIpChoice::Kind::kNode) == Texts{});
+  for (const auto kind : {EgressIpChoice::Kind::kAuto, EgressIpChoice::Kind::kDefault, EgressIpChoice::Kind::kAddress}) {
+    CHECK(Own(kind) == Texts{"E240 policies.mailer.egress_ip"});
+  }
+}
+
+TEST_CASE("E101: no gateway is called self") {
+  PolicySet set = Sound();
+  Add(set, Gateway{.name = std::string(kSelf), .nodes = {.names = {"gw9"}, .labels = {}}});
+  CHECK(std::ranges::contains(Seen(set), "E101 gateways.self"));
+}
+
+TEST_CASE("E241: as many replicas as the egress IP can give") {
+  const auto Wanting = [](std::uint16_t replicas, EgressIpChoice choice) {
+    return After([&](Policy& policy) {
+      policy.replicas = replicas;
+      policy.egress_ip = std::move(choice);
+    });
+  };
+  const Texts refused{"E241 policies.mailer.replicas"};
+  using Kind = EgressIpChoice::Kind;
+  CHECK(Wanting(3, {.kind = Kind::kAuto, .addresses = {}}) == Texts{});
+  CHECK(Wanting(17, {.kind = Kind::kAuto, .addresses = {}}) == refused);
+  CHECK(Wanting(2, {.kind = Kind::kDefault, .addresses = {}}) == refused);
+  CHECK(Wanting(2, {.kind = Kind::kNode, .addresses = {}}) == refused);
+  CHECK(Wanting(1, {.kind = Kind::kNode, .addresses = {}}) == Texts{});
+  const EgressIpChoice two = Listing({A("203.0.113.10"), A("203.0.113.11")});
+  CHECK(Wanting(0, two) == Texts{});
+  CHECK(Wanting(2, two) == Texts{});
+  CHECK(Wanting(3, two) == refused);
+  CHECK(Wanting(1, two) == Texts{"W321 policies.mailer.replicas"});
+}
+
+TEST_CASE("E242: a list names an address once; each is in the pools") {
+  const auto List = [](const std::vector<IpAddress>& addresses) {
+    return After([&](Policy& policy) { policy.egress_ip = Listing(addresses); });
+  };
+  CHECK(List({A("203.0.113.10"), A("203.0.113.10")}) == Texts{"E242 policies.mailer.egress_ip[1]"});
+  CHECK(List({A("203.0.113.10"), A("203.0.113.99")}) == Texts{"E212 policies.mailer.egress_ip[1].ipv4"});
+}
+
+TEST_CASE("W320: spread and prefer choose between several egress IPs") {
+  const auto Choosing = [](std::uint16_t replicas, EgressIpChoice::Kind kind) {
+    return After([&](Policy& policy) {
+      policy.replicas = replicas;
+      policy.egress_ip.kind = kind;
+      policy.spread = Spread::kFlow;
+      policy.prefer = Prefer::kLocal;
+    });
+  };
+  CHECK(Choosing(2, EgressIpChoice::Kind::kAuto) == Texts{});
+  CHECK(Choosing(1, EgressIpChoice::Kind::kAuto) == Texts{"W320 policies.mailer.spread", "W320 policies.mailer.prefer"});
+  CHECK(Choosing(0, EgressIpChoice::Kind::kNode) == Texts{"W320 policies.mailer.spread"});
 }
 
 TEST_CASE("E224: policy and selector do not name different namespaces") {
@@ -197,7 +277,7 @@ TEST_CASE("a selector that matches no listed workload is no finding: drop-ins ma
 TEST_CASE("an IPv6-capable selector with an IPv4 egress IP is no finding") {
   CHECK(After([](Policy& policy) {
           policy.from = {{.cidrs = {P("2001:db8:7::/64"), P("10.0.0.0/8")}}};
-          policy.egress_ip = {.kind = EgressIpChoice::Kind::kAddress, .ipv4 = A("203.0.113.10")};
+          policy.egress_ip = Listing({A("203.0.113.10")});
         }) == Texts{});
 }
 

@@ -99,7 +99,10 @@ TEST_CASE("every key of the grammar is read") {
   CHECK(mailer.ports == std::vector<policy::PortRange>{{6, 25, 25}, {17, 8000, 8100}, {132, 5000, 5000}});
   CHECK(mailer.gateway == "edge");
   CHECK(mailer.egress_ip.kind == policy::EgressIpChoice::Kind::kAddress);
-  CHECK(mailer.egress_ip.ipv6 == *IpAddress::Parse("2001:db8:1::12"));
+  CHECK(mailer.egress_ip.addresses.front().ipv6 == *IpAddress::Parse("2001:db8:1::12"));
+  CHECK(mailer.replicas == 1);
+  CHECK(mailer.spread == policy::Spread::kSource);
+  CHECK(mailer.prefer == policy::Prefer::kAny);
   CHECK(mailer.on_no_gateway == policy::OnNoGateway::kDirect);
 }
 
@@ -254,14 +257,42 @@ TEST_CASE("the choice of an egress IP") {
   CHECK(choice("auto").kind == Kind::kAuto);
   CHECK(choice("default").kind == Kind::kDefault);
   CHECK(choice("node").kind == Kind::kNode);
-  CHECK(choice("203.0.113.1").ipv4 == *IpAddress::Parse("203.0.113.1"));
-  CHECK(choice("\"2001:db8::1\"").ipv6 == *IpAddress::Parse("2001:db8::1"));
-  CHECK(PolicyPlaces(PolicyWith("egress_ip: [203.0.113.1]")) == Places{"5:5 E010"});
+  const auto ipv4 = *IpAddress::Parse("203.0.113.1"), other = *IpAddress::Parse("203.0.113.2"), ipv6 = *IpAddress::Parse("2001:db8::1");
+  using Pairs = std::vector<policy::AddressPair>;
+  CHECK(choice("203.0.113.1").addresses == Pairs{{.ipv4 = ipv4, .ipv6 = {}}});
+  CHECK(choice("\"2001:db8::1\"").addresses == Pairs{{.ipv4 = {}, .ipv6 = ipv6}});
+  CHECK(choice("[203.0.113.1, {ipv4: 203.0.113.2, ipv6: \"2001:db8::1\"}]").addresses ==
+        Pairs{{.ipv4 = ipv4, .ipv6 = {}}, {.ipv4 = other, .ipv6 = ipv6}});
+  CHECK(PolicyPlaces(PolicyWith("egress_ip: []")) == Places{"5:5 E014"});
+  CHECK(PolicyPlaces(PolicyWith("egress_ip: [203.0.113.1, auto]")) == Places{"5:30 E152"});
+  CHECK(PolicyPlaces(PolicyWith("egress_ip: [atuo]")) == Places{"5:17 E150"});
   CHECK(PolicyPlaces(PolicyWith("egress_ip: {}")) == Places{"5:5 E014"});
   CHECK(PolicyPlaces(PolicyWith("egress_ip: {ipv4: \"2001:db8::1\"}")) == Places{"5:23 E150"});
   CHECK(PolicyPlaces(PolicyWith("egress_ip: {v4: 203.0.113.1}")) == Places{"5:17 E008"});
   CHECK(PolicyPlaces(PolicyWith("egress_ip: 203.0.113.0/24")) == Places{"5:16 E150"});
   CHECK(PolicyPlaces(PolicyWith("egress_ip: atuo")) == Places{"5:16 E150"});
+}
+
+TEST_CASE("how a policy chooses between several egress IPs") {
+  const auto policy = ParsePolicy(PolicyWith("replicas: 4\n    spread: flow\n    prefer: local"), "").value.policies.at("p");
+  CHECK(policy.replicas == 4);
+  CHECK(policy.spread == policy::Spread::kFlow);
+  CHECK(policy.prefer == policy::Prefer::kLocal);
+  CHECK(PolicyPlaces(PolicyWith("replicas: 0")) == Places{"5:15 E151"});
+  CHECK(PolicyPlaces(PolicyWith("replicas: 17")) == Places{"5:15 E151"});
+  CHECK(PolicyPlaces(PolicyWith("spread: flows")) == Places{"5:13 E152"});
+  CHECK(PolicyPlaces(PolicyWith("prefer: lokal")) == Places{"5:13 E152"});
+}
+
+TEST_CASE("the workload's own node is the gateway `self`, and its address the egress IP") {
+  const auto parsed = ParsePolicy("version: 1\npolicies:\n  p: {from: {all: true}, gateway: self}\n", "");
+  CHECK(parsed.ok());
+  CHECK(policy::LeavesFromOwnNode(parsed.value.policies.at("p")));
+  CHECK(parsed.value.policies.at("p").egress_ip.kind == policy::EgressIpChoice::Kind::kNode);
+  CHECK(PolicyPlaces("version: 1\npolicies:\n  p: {from: {all: true}, gateway: self, egress_ip: node}\n").empty());
+  const auto refused = ParsePolicy("version: 1\npolicies:\n  p: {from: {all: true}, gateway: self, egress_ip: auto}\n", "").findings;
+  REQUIRE(refused.size() == 1);
+  CHECK(refused.front().code == "E240");
 }
 
 TEST_CASE("pools and gateways") {
