@@ -28,7 +28,7 @@ std::map<IpAddress, std::string> GatewaysOf(const policy::Bindings& bindings) {
 }  // namespace
 
 std::unique_ptr<policy::Selection> Agent::Body::Compile(policy::PolicySet set) const {
-  auto selection = std::make_unique<policy::Selection>(std::move(set), settings.config.node.name);
+  auto selection = std::make_unique<policy::Selection>(std::move(set), settings.config.node.name, settings.config.node.labels);
   for (const auto& [source, known] : workloads) selection->SetWorkloads(source, known);
   return selection;
 }

@@ -72,14 +72,13 @@ class Story {
 
   void Reject(const Policy* chosen, const policy::InternalNetworks& internal) {
     const policy::Selection& selection = *facts_.inputs.selection;
-    const policy::Workload* workload = selection.WorkloadAt(flow_.source);
     bool decided = false;
     for (const Policy* policy : policy::InOrder(selection.set())) {
       if (policy == chosen) {
         decided = true;
         continue;
       }
-      std::optional<std::string> reason = policy::WhyNot(*policy, flow_.source, workload, flow_.interface);
+      std::optional<std::string> reason = policy::WhyNot(selection, *policy, flow_);
       if (!reason) reason = policy::WhyNotDestination(selection.set(), *policy, internal, flow_);
       if (!reason && decided) reason = "already decided by " + PolicyText(*chosen);
       out_.rejected.push_back({.policy = policy->name, .reason = reason.value_or("not known to this node yet")});

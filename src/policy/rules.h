@@ -40,6 +40,8 @@ inline constexpr const char* kMark = "E125";
 inline constexpr const char* kRulePriority = "E126";
 inline constexpr const char* kPath = "E127";
 inline constexpr const char* kNodeAddress = "E128";
+inline constexpr const char* kUnit = "E140";
+inline constexpr const char* kUser = "E141";
 
 // References and contradictions.
 inline constexpr const char* kTwoDefaultGateways = "E201";
@@ -72,6 +74,7 @@ inline constexpr const char* kHealthInPool = "E227";
 inline constexpr const char* kHealthTwice = "E228";
 inline constexpr const char* kPoolExhausted = "E230";
 inline constexpr const char* kIdsExhausted = "E231";
+inline constexpr const char* kNotOfProcesses = "E240";
 
 // Warnings.
 inline constexpr const char* kOverlap = "W301";
@@ -87,6 +90,7 @@ inline constexpr const char* kGraceUnderStrict = "W310";
 inline constexpr const char* kOneLostPacket = "W311";
 inline constexpr const char* kGraceBelowDetection = "W312";
 inline constexpr const char* kQuorumOfTwo = "W313";
+inline constexpr const char* kOtherNamespaceGateway = "W320";
 
 }  // namespace rule
 

@@ -20,7 +20,8 @@ constexpr auto kFileKeys = std::to_array<Key>({{"version"},
                                                {"gateways"},
                                                {"policies"},
                                                {"guard", Support::kLater, "[]"},
-                                               {"namespaces", Support::kLater, "{}"}});
+                                               {"namespaces"}});
+constexpr auto kNamespaceKeys = std::to_array<Key>({{"labels"}, {"gateway"}});
 constexpr auto kPoolKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}, {"exclude"}, {"pair"}, {"subnet", Support::kLater}});
 constexpr auto kFamilyKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}});
 
@@ -51,6 +52,14 @@ policy::Pool ReadPool(Reader& reader, const Node& name, const Node& node) {
   return pool;
 }
 
+policy::Namespace ReadNamespace(Reader& reader, const Node& name, const Node& node) {
+  policy::Namespace named{.name = name.text};
+  if (!reader.Map(node, kNamespaceKeys, "a namespace")) return named;
+  if (const Node* labels = Find(node, "labels")) named.labels = reader.Labels(*labels);
+  if (const Node* gateway = Find(node, "gateway")) named.gateway = reader.Name(*gateway, "the name of a gateway");
+  return named;
+}
+
 // Calls `read(name, value)` for each entry whose key is a name.
 template <typename Read>
 void ForEachNamed(Reader& reader, const Node& root, std::string_view key, std::string_view entries_are, std::string_view name_is,
@@ -74,6 +83,8 @@ policy::PolicySet ReadSet(Reader& reader, const Node& root) {
       if (auto workload = ReadWorkload(reader, *entry.key, *entry.value)) set.workloads.emplace(entry.key->text, std::move(*workload));
     }
   }
+  ForEachNamed(reader, root, "namespaces", "namespaces by name", "the name of a namespace",
+               [&](const Node& name, const Node& node) { set.namespaces.emplace(name.text, ReadNamespace(reader, name, node)); });
   ForEachNamed(reader, root, "destinations", "destinations by name", "the name of destinations",
                [&](const Node& name, const Node& node) { set.destinations.emplace(name.text, ReadDestinations(reader, node)); });
   ForEachNamed(reader, root, "pools", "pools by name", "the name of a pool",

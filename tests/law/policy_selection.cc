@@ -41,7 +41,7 @@ std::vector<IpAddress> Probes() {
 
 const Policy* NaiveSelect(const Selection& selection, const InternalNetworks& internal, const Flow& flow) {
   for (const Policy* policy : InOrder(selection.set())) {
-    if (WhyNot(*policy, flow.source, selection.WorkloadAt(flow.source), flow.interface)) continue;
+    if (WhyNot(selection, *policy, flow)) continue;
     if (!WhyNotDestination(selection.set(), *policy, internal, flow)) return policy;
   }
   return nullptr;
@@ -102,7 +102,7 @@ TEST_CASE("the class of every source holds exactly the policies that select it, 
       for (const std::string interface : {"br0", "br1", "other"}) {
         std::vector<const Policy*> expected;
         for (const Policy* policy : order) {
-          if (!WhyNot(*policy, source, selection.WorkloadAt(source), interface)) expected.push_back(policy);
+          if (!WhyNot(selection, *policy, {.source = source, .interface = interface, .destination = {}})) expected.push_back(policy);
         }
         std::vector<const Policy*> found;
         for (const Interest& interest : source_class == nullptr ? std::vector<Interest>() : source_class->interests) {
