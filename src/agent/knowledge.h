@@ -48,6 +48,7 @@ struct Knowledge {
   std::optional<IpAddress> underlay;
   std::uint16_t tunnel_number = 0;
   std::map<std::string, std::vector<policy::Workload>> workloads;
+  policy::Processes processes;
 
   bool synced = false;
   bool leaving = false;
@@ -86,6 +87,8 @@ struct Knowledge {
   std::string kernel_error;
   Time retry_at = kNever;
   bool recheck = false;                                  // connections, after the next commit
+  bool policy_is_new = false;                            // since the last time that they were
+  bool own_in_doubt = false;                             // this time: those of the host's own processes, too (see OwnMayStay)
   Announcer announcer;
 
   // For MayStay, which is asked for every tracked connection: InternalOf the inputs of this revision.

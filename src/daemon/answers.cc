@@ -4,6 +4,8 @@
 #include <set>
 #include <string_view>
 
+#include "daemon/flow_source.h"
+
 namespace egressd::daemon {
 
 using control::Json;
@@ -12,7 +14,7 @@ namespace {
 
 constexpr const char* kCounters[] = {"not_held",   "no_gateway",  "wrong_source", "not_a_peer",
                                      "unexpected", "policy_drop", "untracked",    "hairpin",
-                                     "lease_over", "not_answered"};
+                                     "lease_over", "not_answered", "unknown_unit"};
 
 Json Texts(const std::vector<IpAddress>& addresses) {
   Json::Array out;
@@ -263,6 +265,7 @@ Json ExplainAnswer(const Core& core, const policy::Flow& flow) {
                       {"rejected", rejected},
                       {"source", flow.source.ToString()},
                       {"workload", workload},
+                      {"process", ToString(flow.process)},
                       {"destination", flow.destination.ToString()}};
 }
 

@@ -101,6 +101,9 @@ Result<void> Daemon::OpenEdges() {
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
   workloads_.emplace(std::move(*follower));
+  auto processes = Processes::Open();
+  if (!processes) return std::unexpected(std::move(processes.error()).In("processes"));
+  processes_.emplace(std::move(*processes));
   return {};
 }
 
@@ -134,6 +137,12 @@ Result<void> Daemon::Register() {
       for (auto& change : workloads_->Take()) core_->Feed(std::move(change));
     });
   }
+  for (const int fd : processes_->fds()) {
+    if (!done) break;
+    done = loop_.OnReadable(fd, [this] {
+      if (auto change = processes_->Take()) core_->Feed(std::move(*change));
+    });
+  }
   if (done) done = loop_.OnReadable(server_->fd(), [this] { server_->Process(); });
   if (done) done = loop_.OnSignal(SIGHUP, [this] { Reload(nullptr); });
   for (const int signal : {SIGTERM, SIGINT}) {
@@ -161,6 +170,7 @@ int Daemon::Run() {
   if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) Debug(std::format("memory is not locked: {}", std::strerror(errno)));
   Info(std::format("egressd {} on {}: cluster {}, {}", EGRESSD_VERSION, setup_.config.node.name, setup_.config.cluster.name,
                    setup_.keys.empty() ? std::string("of one (no gossip key)") : std::format("{} gossip key(s)", setup_.keys.size())));
+  core_->Feed(processes_->Scan());
   core_->LookAtHost();
   for (auto& change : workloads_->Scan()) core_->Feed(std::move(change));
   ReadPolicyFile([](const agent::ApplyResult*) {});
@@ -246,6 +256,7 @@ void Daemon::Reload(const std::shared_ptr<control::Call>& call) {
   }
   core_->LookAtHost();
   for (auto& change : workloads_->Scan()) core_->Feed(std::move(change));
+  core_->Feed(processes_->Scan());
   ReadPolicyFile([this, call, notes](const agent::ApplyResult* result) {
     NotifySystemd("READY=1\nSTATUS=reloaded");
     if (!call) return;

@@ -10,6 +10,7 @@
 #include "daemon/core.h"
 #include "daemon/event_loop.h"
 #include "daemon/journal.h"
+#include "daemon/processes.h"
 #include "daemon/service.h"
 #include "daemon/setup.h"
 #include "daemon/workloads.h"
@@ -43,6 +44,7 @@ class Daemon {
   Journal journal_;
   std::optional<Core> core_;
   std::optional<Workloads> workloads_;
+  std::optional<Processes> processes_;
   std::optional<Service> service_;
   std::optional<control::Server> server_;
   std::optional<agent::Health> policy_file_trouble_;

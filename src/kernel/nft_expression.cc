@@ -38,6 +38,8 @@ std::uint32_t KeyNumber(state::NftMeta::Key key) {
       return NFT_META_IIFNAME;
     case Key::kOifname:
       return NFT_META_OIFNAME;
+    case Key::kSkuid:
+      return NFT_META_SKUID;
   }
   EGRESSD_ASSERT(false);
 }
@@ -75,6 +77,24 @@ std::vector<nftnl_expr*> Of(const state::NftPayload& payload) {
   nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_BASE, static_cast<std::uint32_t>(payload.base));
   nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_OFFSET, payload.offset_bytes);
   nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_LEN, payload.length_bytes);
+  return {expression};
+}
+
+std::vector<nftnl_expr*> Of(const state::NftCgroup& cgroup) {
+  auto* expression = New("socket");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_CGROUPV2);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_SOCKET_LEVEL, cgroup.level);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_SOCKET_DREG, cgroup.reg);
+  return {expression};
+}
+
+std::vector<nftnl_expr*> Of(const state::NftToNetworkOrder& order) {
+  auto* expression = New("byteorder");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_BYTEORDER_SREG, order.reg);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_BYTEORDER_DREG, order.reg);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_BYTEORDER_LEN, 4);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_BYTEORDER_SIZE, 4);
   return {expression};
 }
 

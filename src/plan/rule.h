@@ -21,8 +21,8 @@
 
 namespace egressd::plan {
 
-// The second 32-bit word of register 1 (NFT_REG32_01 in linux/netfilter/nf_tables.h).
-inline constexpr state::NftRegister kNextWord = 9;
+// The second and third 32-bit word of register 1 (NFT_REG32_01, _02 in linux/netfilter/nf_tables.h).
+inline constexpr state::NftRegister kNextWord = 9, kThirdWord = 10;
 
 enum class Direction : std::uint8_t { kOriginal = 0, kReply = 1 };
 
@@ -56,6 +56,9 @@ class Words {
   Words& ConnectionIdIn(std::string_view set_name);               // ct mark & 0xffff @set
   Words& ConnectionIdAndSourceNotIn(Family family, std::string_view set_name);  // ct mark & 0xffff . saddr != @set
   Words& PacketMark(std::uint32_t mask, std::uint32_t value);
+  Words& OfProcess();                                                 // meta skuid: the rule ends for what the kernel itself sends
+  Words& CgroupIn(std::uint8_t level, std::string_view set_name);     // socket cgroupv2 level N @set; without a socket the rule ends
+  Words& CgroupNotIn(std::uint8_t level, std::string_view set_name);
 
   // ---- statements ----
   Words& Count(std::string_view counter);
@@ -66,6 +69,9 @@ class Words {
   Words& SetConnectionMark(std::uint32_t value);
   Words& SetConnectionMarkFromPacketId(std::uint32_t bits);          // ct mark set meta mark & 0xffff | bits
   Words& SetConnectionMarkBySource(Family family, std::string_view map);  // ct mark set ip saddr map @map; a miss ends the rule
+  // ct mark set (socket cgroupv2 level N map @units) . meta skuid . saddr map @map; level 0: 0 in place of what @units says. A miss in either
+  // ends the rule.
+  Words& SetConnectionMarkByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map);
   Words& ClampMss(std::uint16_t mss_bytes);
 
   // ---- the end ----

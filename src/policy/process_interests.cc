@@ -122,21 +122,22 @@ void ProcessInterests::FindUnits(const Processes& processes) {
   if (by_name_.size() > kMostNames) by_name_.clear();
 }
 
-// A unit is expected back where it has been, and where system services are.
+// A unit may appear at the top of the tree and in every slice but those of users; there, where one has been seen.
 void ProcessInterests::FindNursery(const Processes& processes) {
   nursery_ = {};
   if (std::ranges::none_of(wishes_, &Wish::closed)) return;
-  std::set<std::string_view> parents{"/system.slice"};
+  const auto IsClosed = [&](std::size_t wish) { return wishes_[wish].closed; };
+  std::set<std::string_view> parents{""};
   for (const Cgroup& cgroup : processes.cgroups) {
+    const bool of_users = cgroup.path == "/user.slice" || cgroup.path.starts_with("/user.slice/");
+    if (cgroup.path.ends_with(".slice") && !of_users) parents.insert(cgroup.path);
     const std::string unit(UnitOf(LastComponent(cgroup.path)));
-    const auto IsClosed = [&](std::size_t wish) { return wishes_[wish].closed; };
-    if (IsUnit(unit) && LevelOf(cgroup.path) > 1 && std::ranges::any_of(HeldByName(unit), IsClosed)) parents.insert(ParentOf(cgroup.path));
+    if (IsUnit(unit) && std::ranges::any_of(HeldByName(unit), IsClosed)) parents.insert(ParentOf(cgroup.path));
   }
+  for (const std::string_view parent : parents) nursery_.levels.insert(static_cast<std::uint8_t>(LevelOf(parent) + 1));
   for (const Cgroup& cgroup : processes.cgroups) {
     if (parents.contains(cgroup.path)) nursery_.parents.insert(cgroup.id);
-    if (!parents.contains(ParentOf(cgroup.path))) continue;
-    nursery_.known.insert(cgroup.id);
-    nursery_.levels.insert(LevelOf(cgroup.path));
+    if (parents.contains(ParentOf(cgroup.path))) nursery_.known.insert(cgroup.id);
   }
 }
 

@@ -21,8 +21,6 @@
 
 namespace egressd::policy {
 
-// The number of a user by name, or written as a number; nullopt = this host does not know the name.
-std::optional<std::uint32_t> UserNumber(const Processes& processes, const std::string& user);
 // Does any of the globs match any of the units?
 bool AnyUnit(const std::vector<std::string>& globs, const std::vector<std::string>& units);
 

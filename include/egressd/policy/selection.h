@@ -55,6 +55,9 @@ struct Processes {
   auto operator<=>(const Processes&) const = default;
 };
 
+// The number of a user by name, or written as a number; nullopt = this host does not know the name.
+std::optional<std::uint32_t> UserNumber(const Processes& processes, const std::string& user);
+
 // The process that a flow of the host's own comes from.
 struct Process {
   std::vector<std::string> units;

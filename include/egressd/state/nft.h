@@ -35,6 +35,8 @@ class NftBytes {
   static NftBytes Mark(std::uint32_t host_order);         // 4 bytes, host order
   static NftBytes Port(std::uint16_t port);               // 2 bytes, network order
   static NftBytes Byte(std::uint8_t value);
+  static NftBytes Cgroup(std::uint64_t id);               // 8 bytes, host order
+  static NftBytes NetworkOrder(std::uint32_t value);      // 4 bytes
   static NftBytes InterfaceName(std::string_view name);   // 16 bytes
   // Concatenation as nft does it: each field padded with zeros to a multiple of 4 bytes.
   static NftBytes Concat(std::initializer_list<NftBytes> fields);
@@ -60,7 +62,7 @@ struct NftVerdict {
 using NftRegister = std::uint8_t;  // 1-4
 
 struct NftMeta {  // load (set == false) or store a packet property
-  enum class Key : std::uint8_t { kMark, kNfproto, kL4proto, kIifname, kOifname };
+  enum class Key : std::uint8_t { kMark, kNfproto, kL4proto, kIifname, kOifname, kSkuid };
   Key key = Key::kMark;
   NftRegister reg = 1;
   bool store = false;
@@ -81,6 +83,15 @@ struct NftPayload {  // load bytes of the packet
   std::uint32_t length_bytes = 0;
   NftRegister reg = 1;
   auto operator<=>(const NftPayload&) const = default;
+};
+struct NftCgroup {  // load the id (8 bytes) of the cgroup at this depth that the socket was made in; ends the rule where there is none
+  std::uint8_t level = 1;
+  NftRegister reg = 1;
+  auto operator<=>(const NftCgroup&) const = default;
+};
+struct NftToNetworkOrder {  // the 4 bytes in reg, from host order
+  NftRegister reg = 1;
+  auto operator<=>(const NftToNetworkOrder&) const = default;
 };
 struct NftCompare {  // end the rule unless reg == value (or != with negate)
   NftRegister reg = 1;
@@ -125,7 +136,7 @@ struct NftClampMss {  // lowers the MSS option of a TCP segment; the kernel neve
   auto operator<=>(const NftClampMss&) const = default;
 };
 
-using NftExpression = std::variant<NftMeta, NftCt, NftPayload, NftCompare, NftBitwise, NftLookup, NftImmediate, NftCount, NftNotrack,
+using NftExpression = std::variant<NftMeta, NftCt, NftPayload, NftCgroup, NftToNetworkOrder, NftCompare, NftBitwise, NftLookup, NftImmediate, NftCount, NftNotrack,
                                    NftSnat, NftClampMss, NftVerdict>;
 
 struct NftRule {
@@ -169,11 +180,12 @@ struct NftCounter {
 struct NftSet {
   using Key = NftName;
   // What nft shows. The kernel itself only knows lengths.
-  enum class Type : std::uint8_t { kNothing, kIpv4, kIpv6, kMark, kInterface, kVerdict, kMarkIpv4, kMarkIpv6, kProtocolPort };
+  enum class Type : std::uint8_t { kNothing, kIpv4, kIpv6, kMark, kInterface, kVerdict, kMarkIpv4, kMarkIpv6, kProtocolPort, kCgroup,
+                                  kMarkUserIpv4, kMarkUserIpv6 };  // the user in network order: ranges are compared byte by byte
   Key key;
   Type type = Type::kIpv4;
   Type value = Type::kNothing;
-  bool intervals = false;  // elements are ranges; with kProtocolPort the port is
+  bool intervals = false;  // elements are ranges; of concatenations, each field
   bool timeouts = false;   // elements may have one; not together with intervals
   auto operator<=>(const NftSet&) const = default;
 };
