@@ -42,6 +42,7 @@ constexpr Shape kShapes[] = {
     {Type::kMarkIpv4, Concatenated(kMark, kIpaddr), kNoOrder, {4, 4}},
     {Type::kMarkIpv6, Concatenated(kMark, kIp6addr), kNoOrder, {4, 16}},
     {Type::kProtocolPort, Concatenated(kInetProtocol, kInetService), kNoOrder, {1, 2}},
+    {Type::kMarkMark, Concatenated(kMark, kMark), kNoOrder, {4, 4}},
     {Type::kCgroup, kCgroupsv2, kHostOrder, {}},
     {Type::kMarkUserIpv4, Concatenated(Concatenated(kMark, kUid), kIpaddr), kNoOrder, {4, 4, 4}},
     {Type::kMarkUserIpv6, Concatenated(Concatenated(kMark, kUid), kIp6addr), kNoOrder, {4, 4, 16}},

@@ -235,9 +235,10 @@ void PutChain(state::State& state, std::string_view name, Rules rules) {
 // The host's own processes: those that a policy speaks of, and those that use a workload's address. A changed mark makes the kernel route
 // again.
 void PutOutput(const Facts& facts, state::State& state) {
-  Rules own{Words().ConnectionIs(Direction::kReply).Return(),
-            Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore),
-            Words().PacketMark(0xffffffff, kDaemonMark).Return()};
+  Rules own{Words().ConnectionIs(Direction::kReply).Return()};
+  for (NftRule& rule : DecidedRules(facts)) own.push_back(std::move(rule));
+  own.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore));
+  own.push_back(Words().PacketMark(0xffffffff, kDaemonMark).Return());
   for (NftRule& rule : ProcessRules(facts)) own.push_back(std::move(rule));
   for (const Family family : kBoth) {
     own.push_back(Words().SetConnectionMarkBySource(family, PerFamily(stem::kSource, family)).Goto(chain::kDispatchOwn));

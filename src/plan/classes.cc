@@ -115,6 +115,15 @@ std::optional<std::uint32_t> SimpleMark(const Facts& facts, const SourceClass& s
   return DecidedMark(binding->id);
 }
 
+std::vector<std::uint32_t> MarksOf(const Facts& facts, const SourceClass& source_class) {
+  std::vector<std::uint32_t> marks{kDecidedDirect};
+  for (const policy::Interest& interest : source_class.interests) {
+    const policy::Binding* binding = facts.BindingOf(interest.policy->name, source_class.family);
+    if (binding != nullptr) marks.push_back(DecidedMark(binding->id));
+  }
+  return marks;
+}
+
 void PutSourceClasses(const Facts& facts, state::State& state) {
   if (facts.inputs.selection == nullptr) return;
   const policy::Selection& selection = *facts.inputs.selection;

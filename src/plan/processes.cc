@@ -16,6 +16,7 @@ namespace {
 using state::NftBytes;
 using state::NftSet;
 
+constexpr std::uint8_t kUdp = 17;
 constexpr Family kBoth[] = {Family::kIpv4, Family::kIpv6};
 
 bool SpeakOfProcesses(const Facts& facts) { return facts.inputs.selection != nullptr && facts.inputs.selection->names_processes(); }
@@ -26,10 +27,69 @@ NftBytes OwnKey(std::uint32_t unit_class, std::uint32_t user, const IpAddress& s
 
 std::vector<std::string> SetNames() {
   return {PerFamily(stem::kOwn, Family::kIpv4), PerFamily(stem::kOwn, Family::kIpv6), std::string(set::kUnits),
-          std::string(set::kNurseries), std::string(set::kBorn)};
+          std::string(set::kNurseries), std::string(set::kBorn), std::string(set::kAgree)};
+}
+
+// Where to look for the unit of a process: the innermost says what holds for those around it, too. 0 = it is in none.
+std::set<std::uint8_t, std::greater<>> Levels(const policy::Selection& selection) {
+  std::set<std::uint8_t, std::greater<>> levels{0};
+  for (const policy::Selection::Unit& unit : selection.units()) levels.insert(unit.level);
+  return levels;
+}
+
+// Elements that may be asked for more than once, in order.
+void PutAgreements(const Facts& facts, state::State& state) {
+  const policy::Selection& selection = *facts.inputs.selection;
+  std::set<const policy::SourceClass*> classes;
+  for (const policy::Selection::OwnSource& own : selection.own_sources()) classes.insert(own.source_class);
+  for (const IpAddress& address : selection.processes().addresses) {
+    const auto found = selection.exact().find(address);
+    if (found != selection.exact().end()) classes.insert(found->second);
+  }
+  Elements agree(state, set::kAgree);
+  for (const policy::SourceClass* source_class : classes) {
+    const std::uint32_t value = SimpleMark(facts, *source_class).value_or(source_class->key);
+    for (const std::uint32_t mark : MarksOf(facts, *source_class)) {
+      agree.Add(NftBytes::Concat({NftBytes::Mark(value), NftBytes::Mark(mark)}));
+    }
+  }
+}
+
+// Chains for what needs a second look.
+void PutSecondLooks(const Facts& facts, state::State& state) {
+  // A unit has started where a policy expects one that it fails closed for, and this daemon has not looked at it yet. For milliseconds, or for
+  // as long as no daemon runs. What stays inside is none of it.
+  std::vector<state::NftRule> unknown;
+  for (const Family family : kBoth) {
+    unknown.push_back(Words().DestinationIn(family, PerFamily(stem::kInternal, family)).Return());
+    unknown.push_back(Words().DestinationIn(family, PerFamily(stem::kLocal, family)).Return());
+  }
+  unknown.push_back(Words().Drop(counter::kUnknownUnit));
+  PutChain(state, chain::kUnknownUnit, std::move(unknown));
+
+  // UDP knows no end: for minutes a port that one process gave back is still the connection, and the address, of the next one that gets it.
+  std::vector<state::NftRule> again;
+  for (const std::uint8_t level : Levels(*facts.inputs.selection)) {
+    for (const Family family : kBoth) {
+      again.push_back(Words().ProcessAgrees(family, level, set::kUnits, PerFamily(stem::kOwn, family), set::kAgree).Goto(chain::kDecidedBefore));
+    }
+  }
+  for (const Family family : kBoth) {
+    again.push_back(Words().SourceAgrees(family, PerFamily(stem::kSource, family), set::kAgree).Goto(chain::kDecidedBefore));
+  }
+  // Nobody's, and none of ours: what goes out directly does so whoever sends it.
+  again.push_back(Words().ConnectionMark(kIdMask, kDirectMark).Return());
+  again.push_back(Words().Drop(counter::kOtherProcess));
+  PutChain(state, chain::kOwnAgain, std::move(again));
 }
 
 }  // namespace
+
+std::vector<state::NftRule> DecidedRules(const Facts& facts) {
+  std::vector<state::NftRule> rules;
+  if (SpeakOfProcesses(facts)) rules.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Protocol(kUdp).Goto(chain::kOwnAgain));
+  return rules;
+}
 
 std::vector<state::NftRule> ProcessRules(const Facts& facts) {
   std::vector<state::NftRule> rules;
@@ -45,10 +105,7 @@ std::vector<state::NftRule> ProcessRules(const Facts& facts) {
     if (level > 1) words.CgroupIn(static_cast<std::uint8_t>(level - 1), set::kNurseries);  // the top of the tree is one, and has no level
     rules.push_back(words.CgroupNotIn(level, set::kBorn).Goto(chain::kUnknownUnit));
   }
-  // The innermost unit says what holds for those around it, too.
-  std::set<std::uint8_t, std::greater<>> levels{0};
-  for (const policy::Selection::Unit& unit : selection.units()) levels.insert(unit.level);
-  for (const std::uint8_t level : levels) {
+  for (const std::uint8_t level : Levels(selection)) {
     for (const Family family : kBoth) {
       rules.push_back(Words().SetConnectionMarkByProcess(family, level, set::kUnits, PerFamily(stem::kOwn, family)).Goto(chain::kDispatchOwn));
     }
@@ -67,6 +124,7 @@ void PutProcesses(const Facts& facts, state::State& state) {
   Declare(set::kUnits, {.type = Type::kCgroup, .value = Type::kMark});
   Declare(set::kNurseries, {.type = Type::kCgroup});
   Declare(set::kBorn, {.type = Type::kCgroup});
+  Declare(set::kAgree, {.type = Type::kMarkMark});
   for (const Family family : kBoth) {
     Declare(PerFamily(stem::kOwn, family),
             {.type = family == Family::kIpv4 ? Type::kMarkUserIpv4 : Type::kMarkUserIpv6, .value = Type::kMark, .intervals = true});
@@ -84,15 +142,8 @@ void PutProcesses(const Facts& facts, state::State& state) {
                                                                   NftBytes::Mark(value));
   }
 
-  // A unit has started where a policy expects one that it fails closed for, and this daemon has not looked at it yet. For milliseconds, or for
-  // as long as no daemon runs. What stays inside is none of it.
-  std::vector<state::NftRule> unknown;
-  for (const Family family : kBoth) {
-    unknown.push_back(Words().DestinationIn(family, PerFamily(stem::kInternal, family)).Return());
-    unknown.push_back(Words().DestinationIn(family, PerFamily(stem::kLocal, family)).Return());
-  }
-  unknown.push_back(Words().Drop(counter::kUnknownUnit));
-  PutChain(state, chain::kUnknownUnit, std::move(unknown));
+  PutAgreements(facts, state);
+  PutSecondLooks(facts, state);
 }
 
 void ReplaceProcesses(const Facts& facts, state::State& state) {

@@ -255,7 +255,7 @@ Words& Words::CgroupNotIn(std::uint8_t level, std::string_view set_name) {
       .Say({"socket cgroupv2 level ", std::to_string(level), " != @", set_name});
 }
 
-Words& Words::SetConnectionMarkByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map) {
+std::string Words::LoadByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map) {
   Need(family);
   std::string unit = "0";
   if (level == 0) {
@@ -266,8 +266,25 @@ Words& Words::SetConnectionMarkByProcess(Family family, std::uint8_t level, std:
   }
   Add(NftMeta{.key = NftMeta::Key::kSkuid, .reg = kNextWord}).Add(state::NftToNetworkOrder{.reg = kNextWord});
   LoadSource(family, kThirdWord).LookupValue(map);
-  return Add(NftCt{.key = NftCt::Key::kMark, .store = true})
-      .Say({"ct mark set ", unit, " . meta skuid . ", Ip(family), " saddr map @", map});
+  return std::format("{} . meta skuid . {} saddr map @{}", unit, Ip(family), map);
+}
+
+Words& Words::SetConnectionMarkByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map) {
+  const std::string said = LoadByProcess(family, level, units, map);
+  return Add(NftCt{.key = NftCt::Key::kMark, .store = true}).Say({"ct mark set ", said});
+}
+
+Words& Words::AgreesWithConnectionMark(std::string_view agree) {
+  return Add(NftCt{.key = NftCt::Key::kMark, .reg = kNextWord}).Lookup(agree);
+}
+
+Words& Words::ProcessAgrees(Family family, std::uint8_t level, std::string_view units, std::string_view map, std::string_view agree) {
+  const std::string said = LoadByProcess(family, level, units, map);
+  return AgreesWithConnectionMark(agree).Say({"(", said, ") . ct mark @", agree});
+}
+
+Words& Words::SourceAgrees(Family family, std::string_view map, std::string_view agree) {
+  return LoadSource(family).LookupValue(map).AgreesWithConnectionMark(agree).Say({"(", Ip(family), " saddr map @", map, ") . ct mark @", agree});
 }
 
 Words& Words::Count(std::string_view counter) {

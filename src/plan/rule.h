@@ -72,6 +72,9 @@ class Words {
   // ct mark set (socket cgroupv2 level N map @units) . meta skuid . saddr map @map; level 0: 0 in place of what @units says. A miss in either
   // ends the rule.
   Words& SetConnectionMarkByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map);
+  // The same value, and the connection mark, are a pair in @agree.
+  Words& ProcessAgrees(Family family, std::uint8_t level, std::string_view units, std::string_view map, std::string_view agree);
+  Words& SourceAgrees(Family family, std::string_view map, std::string_view agree);  // what the map says of saddr . ct mark @agree
   Words& ClampMss(std::uint16_t mss_bytes);
 
   // ---- the end ----
@@ -93,6 +96,9 @@ class Words {
   Words& LoadSource(Family family, state::NftRegister reg = 1);
   Words& LoadDestination(Family family);
   Words& LoadConnectionId();
+  // Leaves what the map says of the process in register 1, and tells it.
+  std::string LoadByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map);
+  Words& AgreesWithConnectionMark(std::string_view agree);
   Words& LoadNeighbourTarget();
   Words& LoadArpSender();
   Words& Lookup(std::string_view set_name);

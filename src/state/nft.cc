@@ -130,6 +130,7 @@ std::size_t Bytes(NftSet::Type type) {
     case NftSet::Type::kInterface: return 16;
     case NftSet::Type::kMarkIpv4:
     case NftSet::Type::kCgroup:
+    case NftSet::Type::kMarkMark:
     case NftSet::Type::kProtocolPort: return 8;
     case NftSet::Type::kMarkUserIpv4: return 12;
     case NftSet::Type::kMarkUserIpv6: return 24;

@@ -89,10 +89,35 @@ streamed own '{k: v for k, v in d.items() if not isinstance(v, list)}'
 equal "what the server saw" 203.0.113.104 "$(sources udp $SERVER4)"
 on "$holder" ip link set under0 up
 on "$holder" ip link set up0 up
+ip -n "$holder" address replace "fd00:a::1${holder#gw}/64" dev under0 nodad
+ip -n "$holder" address replace "2001:db8:1::1${holder#gw}/64" dev up0 nodad
 ip -n "$holder" route replace default via 203.0.113.254
 ip -n "$holder" -6 route replace default via 2001:db8:1::fe
 start "$holder"
 alive_everywhere
+
+say "a port that passes from one process to another within the memory of connection tracking"
+policy "" '
+  one: {from: {user: 4242}, egress_ip: 203.0.113.107}
+  two: {from: {user: 4243}, egress_ip: 203.0.113.108}' | apply src1
+from_port() {  # USER: a datagram from port 5555, without a wait for the answer
+  forget
+  on src1 setpriv --reuid "$1" --regid 65534 --clear-groups $PYTHON -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('', 5555))
+s.settimeout(0.5)
+s.sendto(b'x' * 64, ('$SERVER4', 9000))
+try: s.recv(2000)
+except TimeoutError: pass"
+  sources udp $SERVER4
+}
+equal "its first process" 203.0.113.107 "$(from_port 4242)"
+equal "the same again" 203.0.113.107 "$(from_port 4242)"
+equal "a process of another policy" "" "$(from_port 4243)"
+equal "a process of no policy" "" "$(from_port 4244)"
+equal "counted" 2 "$(status src1 'd["datapath"]["counters"]["other_process"]')"
+equal "from another port" 203.0.113.108 "$(as src1 4243 $SERVER4)"
 
 say "by interface, with exceptions by source"
 policy "" '

@@ -133,11 +133,10 @@ class Selection {
     bool operator==(const OwnSource&) const = default;
   };
   const std::vector<OwnSource>& own_sources() const;
-  // Parents of units that a policy selects and fails closed for: a unit that starts there and is not known yet may be one of them.
-  // Those below them that are known, each with its level.
+  // Where units may start that a policy selects and fails closed for: who is new there and not known yet may be one of them.
   struct Nursery {
-    std::set<std::uint64_t> parents;
-    std::set<std::uint64_t> known;
+    std::set<std::uint64_t> parents;     // the top of the tree is always one
+    std::set<std::uint64_t> known;       // their children
     std::set<std::uint8_t> levels;       // of the children
     auto operator<=>(const Nursery&) const = default;
   };

@@ -46,7 +46,7 @@ TEST_CASE("without a policy about processes there is nothing of them") {
   Scenario scenario;
   scenario.Add("web", "web");
   const state::State state = scenario.Plan();
-  for (const char* name : {"units", "own4", "own6", "nurseries", "born"}) CHECK_FALSE(state.sets.contains({.name = name}));
+  for (const char* name : {"units", "own4", "own6", "nurseries", "born", "agree"}) CHECK_FALSE(state.sets.contains({.name = name}));
   CHECK(Texts(state, "output") == std::vector<std::string>{"ct direction reply return",
                                                            "ct mark & 0xffff0000 == 0x00e60000 goto decided",
                                                            "meta mark == 0x000010e6 return",
@@ -108,6 +108,19 @@ TEST_CASE("what goes to peers and into the tunnel network stays as it is, whoeve
     CHECK(Has(state, "dispatch_own", text));
   }
   CHECK(Texts(state, "unknown_unit").back() == "counter name unknown_unit drop");
+}
+
+TEST_CASE("over UDP a connection is its process's, not its port's") {
+  Own own;
+  const state::State state = own.Plan();
+  CHECK(Texts(state, "output")[1] == "ct mark & 0xffff0000 == 0x00e60000 meta l4proto 17 goto own_again");
+  const auto again = Texts(state, "own_again");
+  CHECK(again.front() == "((socket cgroupv2 level 2 map @units) . meta skuid . ip saddr map @own4) . ct mark @agree goto decided");
+  CHECK(again.back() == "counter name other_process drop");
+  const std::string mark = Mark(kDecided | own.IdOf("unit").value), direct = Mark(kDecided | 0xffff);
+  CHECK(Elements(state, "agree").contains(mark + mark));
+  CHECK(Elements(state, "agree").contains(mark + direct));
+  CHECK_FALSE(Elements(state, "agree").contains(mark + Mark(kDecided | own.IdOf("user").value)));
 }
 
 TEST_CASE("explain says by which maps a process is found, and what happens when a unit starts") {
