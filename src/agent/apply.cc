@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kWaitingApplies = 16;
 constexpr Duration kKernelRetry{5'000'000};
+constexpr Duration kFirstRetry{250'000};   // and then twice as long each time, up to kKernelRetry: what is to be let go shall not stay
 
 std::string FirstError(const std::vector<policy::Finding>& findings) {
   const auto found = std::ranges::find(findings, policy::Severity::kError, &policy::Finding::severity);
@@ -234,7 +235,8 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
       output.notes.push_back({.kind = "kernel.refused", .text = input.error->message, .object = name, .warning = true});
     }
     kernel_error = input.error->message;
-    retry_at = at + kKernelRetry;
+    retry_after = std::clamp(retry_after * 2, kFirstRetry, kKernelRetry);
+    retry_at = at + retry_after;
     view_changed = true;
     return;
   }
@@ -243,6 +245,7 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
   committed_revision = input.revision;
   kernel_error.clear();
   retry_at = kNever;
+  retry_after = Duration{0};
   if (pending && pending->revision != 0) FinishApply(output);
   if (recheck) RecheckConnections(output);
   const auto held_in = [](const std::map<IpAddress, plan::Hold>& holds, const IpAddress& address) {

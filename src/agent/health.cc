@@ -102,7 +102,7 @@ std::vector<Health> Agent::Body::HealthFindings(const Status& status) const {
   }
   if (!kernel_error.empty()) {
     health.push_back({.code = "E103", .error = true, .object = status.node, .text = std::format("the kernel refuses: {}", kernel_error),
-                      .hint = "tried again every 5 s"});
+                      .hint = "tried again at least every 5 s"});
   }
   if (!unusable_generation.empty()) {
     health.push_back({.code = "E104", .error = true, .object = status.node,

@@ -85,7 +85,8 @@ struct Knowledge {
   std::map<IpAddress, plan::Hold> committed_holds;       // in the kernel
   std::vector<gossip::Outgoing> letters;                 // that wait for Flush
   std::string kernel_error;
-  Time retry_at = kNever;
+  Time retry_at = kNever;                                // of a commit that the kernel refused
+  Duration retry_after{0};
   bool recheck = false;                                  // connections, after the next commit
   bool policy_is_new = false;                            // since the last time that they were
   bool own_in_doubt = false;                             // this time: those of the host's own processes, too (see OwnMayStay)

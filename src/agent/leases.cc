@@ -117,7 +117,9 @@ std::vector<gossip::Claim> Agent::Body::StrictWishes() const {
     if (IsStrict(address) && !given) wishes[address] = term;
   }
   for (const auto& [address, hold] : committed_holds) {
-    if (hold.standing == plan::Hold::Standing::kHeld && !wishes.contains(address) && IsStrict(address)) wishes[address] = 0;
+    // Even if no policy knows it any more: a kernel that refuses to let go answers until its lease is over.
+    const bool strict = IsStrict(address) || (hold.lease == leases.timing.lease && leases.asked.contains(address));
+    if (hold.standing == plan::Hold::Standing::kHeld && strict) wishes.try_emplace(address, 0);
   }
   std::vector<gossip::Claim> result;
   for (const auto& [address, term] : wishes) result.push_back({.address = address, .term = term});

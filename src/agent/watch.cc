@@ -84,7 +84,8 @@ void Watch::Advance(Time now) {
     }
   }
   for (auto& [name, peer] : peers_) {
-    if (now < DoubtFrom(peer)) {
+    peer.late = DoubtFrom(peer);
+    if (now < peer.late) {
       peer.doubted = kNever;
     } else if (peer.doubted == kNever) {
       peer.doubted = peer.next_echo = now;
@@ -116,7 +117,7 @@ Time Watch::NextTimer() const {
   for (const auto& [name, peer] : peers_) {
     next = std::min(next, peer.next_echo);
     if (peer.doubted == kNever) {
-      next = std::min(next, DoubtFrom(peer));
+      next = std::min(next, peer.late);
     } else if (peer.liveness == Liveness::kDaemonSilent) {
       next = std::min(next, SilentFrom(peer));
     }

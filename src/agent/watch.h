@@ -85,7 +85,8 @@ class Watch {
     Time next_echo{};
     std::array<Time, kRemembered> sent{};   // by sequence number: when
     std::optional<Time> answered;           // last echo reply
-    Time doubted = kNever;                  // since when; kNever = it is not in doubt
+    Time late = kNever;                     // when it comes into doubt, as of the last Advance
+    Time doubted = kNever;                  // since when it is; kNever = it is not
   };
   // When the next BFD packet is late, or the session has been down; kNever = there is nothing to doubt.
   Time DoubtFrom(const Peer& peer) const;

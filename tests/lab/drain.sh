@@ -1,6 +1,6 @@
 #!/bin/bash
-# Planned handover: 5,000 packets/s in each direction and 300 open connections while an egress IP is moved, its gateway drained, and while it returns by
-# itself. Nothing is lost, nothing ends.
+# Planned handover: 5,000 packets/s in each direction and 300 open connections while an egress IP is moved, its gateway drained, its daemon stopped, and
+# while it returns by itself. Nothing is lost, nothing ends.
 #   tests/lab/drain.sh [MOVES]
 . "$(dirname "$0")/lab.sh"
 . "$LAB_DIR/traffic.sh"
@@ -27,11 +27,7 @@ began_streams() {
   pair_begin a1 $SERVER4 5000
 }
 nothing_lost() {  # nothing_lost WHAT
-  local lost
-  lost=$(pair_end)
-  say "$1: workload $(cat "$LAB/near.json")"
-  say "$1: server   $(cat "$LAB/far.json")"
-  equal "$1: lost packets, up and down" "0 0" "$lost"
+  pair_lossless "$1"
   (($($PYTHON "$PROBE" json 'min(d["rate"], 5000)' <"$LAB/near.json") >= 4900)) || fail "the sender was too slow"
   ask flows mark >/dev/null
   equal "$1: connections and flows that go on" "[300, 30]" "$(counted '[d["tcp_alive"], d["udp_alive"]]' flows verdict 15)"
@@ -59,6 +55,18 @@ until ((count >= moves * 3 / 4)); do
   eventually 10 "$holder is no longer drained, the address stays" rests_on "$other"
 done
 nothing_lost "drains, $count handovers so far"
+
+for round in 1 2; do
+  holder=$(holder src1 $EGRESS4) other=$(other_than "$holder")
+  began_streams
+  stop "$holder"
+  eventually 15 "stop: $EGRESS4 on $other" is "$other" holder src1 $EGRESS4
+  ask macs forget >/dev/null
+  eventually 5 "$other answers" taken_by "$other" >/dev/null
+  nothing_lost "stop $round of the daemon that holds it"
+  start "$holder"
+  eventually 20 "$holder is back, the address stays" rests_on "$other"
+done
 
 # With failback the address goes home as soon as its gateway may hold it again.
 standard_policy | with_gateway "failback: true" | apply src1

@@ -10,11 +10,7 @@ start_cluster
 standard_policy | apply src1
 holder=$(holder src1 $EGRESS4)
 no_loss() {  # no_loss WHAT
-  local lost
-  lost=$(pair_end)
-  say "$1: workload $(cat "$LAB/near.json")"
-  say "$1: server   $(cat "$LAB/far.json")"
-  equal "$1: lost packets, up and down" "0 0" "$lost"
+  pair_lossless "$1"
   equal "$1: sources outside" $EGRESS4 "$(sources udp $SERVER4)"
   equal "$1: holder" "$holder" "$(holder src1 $EGRESS4)"
 }

@@ -56,6 +56,13 @@ pair_end() {  # prints what was lost in both directions as "UP DOWN"; the ends' 
 near, far = (json.load(open(p)) for p in sys.argv[1:])
 print(near["sent"] - far["received"], far["sent"] - near["received"])' "$LAB/near.json" "$LAB/far.json"
 }
+pair_lossless() {  # pair_lossless WHAT: ends it; not a packet may be missing
+  local lost
+  lost=$(pair_end)
+  say "$1: workload $(cat "$LAB/near.json")"
+  say "$1: server   $(cat "$LAB/far.json")"
+  equal "$1: lost packets, up and down" "0 0" "$lost"
+}
 
 # ---- who answers for an address ----
 two_macs() { launch macs outside two_macs.py "$LAB/macs.sock" up0 "$@"; }   # two_macs ADDRESS…

@@ -86,7 +86,7 @@ class Safety {
     return held >= static_cast<double>(kDefended.count()) && CanHear(newcomer, other);
   }
   bool CanHear(const World::Node& newcomer, const World::Node& other) const {
-    return world_.Runs(newcomer) && world_.Runs(other) && !other.kernel_refuses && !other.stall && other.agent->status().synced &&
+    return world_.Runs(newcomer) && world_.Runs(other) && !other.kernel_refuses && !other.refused && !other.stall && other.agent->status().synced &&
            !other.agent->hands_over() && !world_.without_uplink.contains(newcomer.name) && !world_.without_uplink.contains(other.name);
   }
 

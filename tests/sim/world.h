@@ -52,6 +52,7 @@ class World {
     std::uint64_t incarnation = 0;
     test::FakeKernel kernel;                 // stays when the daemon dies
     bool kernel_refuses = false;
+    bool refused = false;                    // its last commit was
     double rate = 1;                         // of its clock
     std::optional<Duration> stall;           // the process stands still for so long between its next decision and the commit
     plan::TunnelIdentity identity;           // the last one
@@ -183,7 +184,7 @@ class World {
       if (next > end) break;
       now_ = std::max(now_, next);
       if (event <= next) {
-        auto action = queue_.top().action;
+        auto action = std::move(const_cast<Event&>(queue_.top()).action);  // order is by time alone
         queue_.pop();
         action();
       } else {
@@ -226,6 +227,7 @@ class World {
                            : kBegin + Duration{static_cast<std::int64_t>(static_cast<double>((clock - kBegin).count()) / node.rate) + 1};
   }
   static Time Wake(const Node& node) { return node.wake_at == kNever ? kNever : std::max(When(node, node.wake_at), node.paused_until); }
+  bool Cut(const std::string& from, const std::string& to) const { return !cuts.empty() && cuts.contains({from, to}); }
   Duration Way() {
     return weather.shortest + Duration{static_cast<std::int64_t>(random_.Below(
                                   static_cast<std::uint64_t>((weather.longest - weather.shortest).count() + 1)))};
@@ -247,7 +249,7 @@ class World {
   }
 
   void Deliver(const std::string& from, const std::string& to, const Endpoint& source, const std::vector<std::uint8_t>& bytes) {
-    if (cuts.contains({from, to})) return;
+    if (Cut(from, to)) return;
     Node& node = nodes_.at(to);
     if (!node.agent) return;
     if (node.paused_until > now_) {  // waits in the socket
@@ -268,11 +270,11 @@ class World {
 
   // Waits in a socket while the process stands still.
   template <typename Make>
-  void DeliverPacket(const std::string& to, Make make) {
+  void DeliverPacket(const std::string& to, Make&& make) {
     Node& node = nodes_.at(to);
     if (!node.agent) return;
     if (node.paused_until > now_) {
-      Later(node, [this, to, make] { DeliverPacket(to, make); });
+      Later(node, [this, to, make = std::forward<Make>(make)] { DeliverPacket(to, make); });
       return;
     }
     make(node);
@@ -281,9 +283,9 @@ class World {
   void SendBfd(const Node& from, const agent::OutgoingBfd& packet) {
     const auto target = at_.find(Endpoint{.address = packet.to, .port = 7947});
     if (target == at_.end() || random_.Chance(weather.loss)) return;
-    At(now_ + Way(), [this, sender = from.name, to = target->second, packet] {
-      if (cuts.contains({sender, to})) return;
-      DeliverPacket(to, [this, packet](Node& node) {
+    At(now_ + Way(), [this, sender = from.name, to = target->second, packet]() mutable {
+      if (Cut(sender, to)) return;
+      DeliverPacket(to, [this, packet = std::move(packet)](Node& node) {
         Feed(node, agent::BfdPacket{.from = packet.from, .from_port = packet.from_port, .time_to_live = 255, .bytes = packet.bytes});
       });
     });
@@ -294,9 +296,9 @@ class World {
     const auto target = std::ranges::find_if(nodes_, [&](const auto& entry) { return entry.second.identity.ipv4 == echo.to; });
     if (target == nodes_.end() || random_.Chance(weather.loss) || random_.Chance(weather.loss)) return;
     At(now_ + Way(), [this, sender = from.name, to = target->first, echo] {
-      if (cuts.contains({sender, to}) || nodes_.at(to).gone) return;
+      if (Cut(sender, to) || nodes_.at(to).gone) return;
       At(now_ + Way(), [this, sender, to, echo] {
-        if (cuts.contains({to, sender})) return;
+        if (Cut(to, sender)) return;
         DeliverPacket(sender, [this, echo](Node& node) { Feed(node, agent::EchoReply{.from = echo.to, .sequence = echo.sequence}); });
       });
     });
@@ -392,7 +394,8 @@ class World {
   void Commit(Node& node, std::uint64_t revision) {
     if (!node.committed && !node.agent->status().synced) broken.push_back(std::format("{} commits before it is synced", node.name));
     node.committed = true;
-    if (node.kernel_refuses) {
+    node.refused = node.kernel_refuses;
+    if (node.refused) {
       return Feed(node, agent::Committed{.revision = revision, .error = Error{ErrorKind::kSystem, "no buffer space available"}});
     }
     const std::set<IpAddress> before = node.Held();
