@@ -80,7 +80,9 @@ void PutClassify(const Facts& facts, state::State& state) {
     own.push_back(Words().DestinationIn(family, PerFamily(stem::kLocal, family)).Goto(chain::kDirect));
     own.push_back(Words().DestinationIn(family, PerFamily(stem::kPeers, family)).Goto(chain::kDirect));
   }
-  for (const Prefix& network : {facts.tunnel().ipv4, facts.tunnel().ipv6}) own.push_back(Words().DestinationIn(network).Goto(chain::kDirect));
+  for (const Prefix& network : {facts.tunnel().ipv4, facts.tunnel().ipv6}) {
+    own.push_back(Words().DestinationIn(network).Goto(chain::kDirect));
+  }
   own.push_back(Words().Goto(chain::kDispatch));
   PutChain(state, chain::kDispatchOwn, std::move(own));
 

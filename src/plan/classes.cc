@@ -116,11 +116,14 @@ std::optional<std::uint32_t> SimpleMark(const Facts& facts, const SourceClass& s
 }
 
 std::vector<std::uint32_t> MarksOf(const Facts& facts, const SourceClass& source_class) {
-  std::vector<std::uint32_t> marks{kDecidedDirect};
+  std::vector<std::uint32_t> marks;
+  bool direct = !SimpleMark(facts, source_class);  // what none of its policies is about
   for (const policy::Interest& interest : source_class.interests) {
+    direct = direct || interest.policy->on_no_gateway == policy::OnNoGateway::kDirect;
     const policy::Binding* binding = facts.BindingOf(interest.policy->name, source_class.family);
     if (binding != nullptr) marks.push_back(DecidedMark(binding->id));
   }
+  if (direct) marks.push_back(kDecidedDirect);
   return marks;
 }
 

@@ -19,7 +19,7 @@ namespace egressd::plan {
 // The connection mark of a class that needs no chain; nullopt = it needs one.
 std::optional<std::uint32_t> SimpleMark(const Facts& facts, const policy::SourceClass& source_class);
 
-// Every connection mark to which a class may lead.
+// Every connection mark to which a class may lead, for what is external.
 std::vector<std::uint32_t> MarksOf(const Facts& facts, const policy::SourceClass& source_class);
 
 void PutSourceClasses(const Facts& facts, state::State& state);

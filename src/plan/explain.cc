@@ -28,7 +28,8 @@ std::string SourceSet(const policy::Selection& selection, const policy::Flow& fl
   const IpAddress& source = flow.source;
   const Family family = source.family();
   if (flow.process && !selection.Knows(*flow.process)) return "the unit does not run; as soon as it does,";
-  if (flow.process && selection.ClassOf(flow) != selection.ClassOf(policy::Flow{.source = source, .destination = flow.destination, .process = policy::Process{}})) {
+  const policy::Flow of_nobody{.source = source, .destination = flow.destination, .process = policy::Process{}};
+  if (flow.process && selection.ClassOf(flow) != selection.ClassOf(of_nobody)) {
     return std::format("map {}, map {}", set::kUnits, PerFamily(stem::kOwn, family));
   }
   if (selection.exact().contains(source)) return "map " + PerFamily(stem::kSource, family);

@@ -57,8 +57,8 @@ void PutAgreements(const Facts& facts, state::State& state) {
 
 // Chains for what needs a second look.
 void PutSecondLooks(const Facts& facts, state::State& state) {
-  // A unit has started where a policy expects one that it fails closed for, and this daemon has not looked at it yet. For milliseconds, or for
-  // as long as no daemon runs. What stays inside is none of it.
+  // A unit has started where a policy expects one that it fails closed for, and this daemon has not looked at it yet. For milliseconds, or
+  // for as long as no daemon runs. What stays inside is none of it.
   std::vector<state::NftRule> unknown;
   for (const Family family : kBoth) {
     unknown.push_back(Words().DestinationIn(family, PerFamily(stem::kInternal, family)).Return());
@@ -69,15 +69,20 @@ void PutSecondLooks(const Facts& facts, state::State& state) {
 
   // UDP knows no end: for minutes a port that one process gave back is still the connection, and the address, of the next one that gets it.
   std::vector<state::NftRule> again;
+  for (const Family family : kBoth) {
+    again.push_back(Words().DestinationIn(family, PerFamily(stem::kInternal, family)).Goto(chain::kDecidedBefore));
+  }
   for (const std::uint8_t level : Levels(*facts.inputs.selection)) {
     for (const Family family : kBoth) {
-      again.push_back(Words().ProcessAgrees(family, level, set::kUnits, PerFamily(stem::kOwn, family), set::kAgree).Goto(chain::kDecidedBefore));
+      const std::string own = PerFamily(stem::kOwn, family);
+      again.push_back(Words().ProcessAgrees(family, level, set::kUnits, own, set::kAgree).Goto(chain::kDecidedBefore));
+      again.push_back(Words().ProcessIn(family, level, set::kUnits, own).Drop(counter::kOtherProcess));
     }
   }
   for (const Family family : kBoth) {
     again.push_back(Words().SourceAgrees(family, PerFamily(stem::kSource, family), set::kAgree).Goto(chain::kDecidedBefore));
   }
-  // Nobody's, and none of ours: what goes out directly does so whoever sends it.
+  // A process that no policy speaks of.
   again.push_back(Words().ConnectionMark(kIdMask, kDirectMark).Return());
   again.push_back(Words().Drop(counter::kOtherProcess));
   PutChain(state, chain::kOwnAgain, std::move(again));
@@ -107,7 +112,8 @@ std::vector<state::NftRule> ProcessRules(const Facts& facts) {
   }
   for (const std::uint8_t level : Levels(selection)) {
     for (const Family family : kBoth) {
-      rules.push_back(Words().SetConnectionMarkByProcess(family, level, set::kUnits, PerFamily(stem::kOwn, family)).Goto(chain::kDispatchOwn));
+      const std::string own = PerFamily(stem::kOwn, family);
+      rules.push_back(Words().SetConnectionMarkByProcess(family, level, set::kUnits, own).Goto(chain::kDispatchOwn));
     }
   }
   return rules;

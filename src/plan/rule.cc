@@ -264,7 +264,7 @@ std::string Words::LoadByProcess(Family family, std::uint8_t level, std::string_
     Add(state::NftCgroup{.level = level}).LookupValue(units);
     unit = std::format("(socket cgroupv2 level {} map @{})", level, units);
   }
-  Add(NftMeta{.key = NftMeta::Key::kSkuid, .reg = kNextWord}).Add(state::NftToNetworkOrder{.reg = kNextWord});
+  Add(NftMeta{.key = NftMeta::Key::kSkuid, .reg = kNextWord});
   LoadSource(family, kThirdWord).LookupValue(map);
   return std::format("{} . meta skuid . {} saddr map @{}", unit, Ip(family), map);
 }
@@ -272,6 +272,11 @@ std::string Words::LoadByProcess(Family family, std::uint8_t level, std::string_
 Words& Words::SetConnectionMarkByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map) {
   const std::string said = LoadByProcess(family, level, units, map);
   return Add(NftCt{.key = NftCt::Key::kMark, .store = true}).Say({"ct mark set ", said});
+}
+
+Words& Words::ProcessIn(Family family, std::uint8_t level, std::string_view units, std::string_view map) {
+  const std::string said = LoadByProcess(family, level, units, map);
+  return Say({said});
 }
 
 Words& Words::AgreesWithConnectionMark(std::string_view agree) {
@@ -284,7 +289,8 @@ Words& Words::ProcessAgrees(Family family, std::uint8_t level, std::string_view 
 }
 
 Words& Words::SourceAgrees(Family family, std::string_view map, std::string_view agree) {
-  return LoadSource(family).LookupValue(map).AgreesWithConnectionMark(agree).Say({"(", Ip(family), " saddr map @", map, ") . ct mark @", agree});
+  return LoadSource(family).LookupValue(map).AgreesWithConnectionMark(agree)
+      .Say({"(", Ip(family), " saddr map @", map, ") . ct mark @", agree});
 }
 
 Words& Words::Count(std::string_view counter) {

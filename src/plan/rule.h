@@ -69,9 +69,10 @@ class Words {
   Words& SetConnectionMark(std::uint32_t value);
   Words& SetConnectionMarkFromPacketId(std::uint32_t bits);          // ct mark set meta mark & 0xffff | bits
   Words& SetConnectionMarkBySource(Family family, std::string_view map);  // ct mark set ip saddr map @map; a miss ends the rule
-  // ct mark set (socket cgroupv2 level N map @units) . meta skuid . saddr map @map; level 0: 0 in place of what @units says. A miss in either
-  // ends the rule.
+  // ct mark set (socket cgroupv2 level N map @units) . meta skuid . saddr map @map; level 0: 0 in place of what @units says. A miss in
+  // either ends the rule.
   Words& SetConnectionMarkByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map);
+  Words& ProcessIn(Family family, std::uint8_t level, std::string_view units, std::string_view map);  // there is such a value
   // The same value, and the connection mark, are a pair in @agree.
   Words& ProcessAgrees(Family family, std::uint8_t level, std::string_view units, std::string_view map, std::string_view agree);
   Words& SourceAgrees(Family family, std::string_view map, std::string_view agree);  // what the map says of saddr . ct mark @agree

@@ -41,7 +41,7 @@ bool IsUser(std::string_view user) {
     constexpr std::uint64_t kNobodyAtAll = 4294967295;  // (uid_t)-1
     return user.size() <= 10 && std::stoull(std::string(user)) < kNobodyAtAll;
   }
-  return std::ranges::none_of(user, [](char c) { return c == ':' || c == '/' || c == ' ' || c == '*' || static_cast<unsigned char>(c) < ' '; });
+  return std::ranges::none_of(user, [](char c) { return std::string_view(":/ *").contains(c) || static_cast<unsigned char>(c) < ' '; });
 }
 
 void CheckRequirements(const std::string& path, const std::vector<Requirement>& requirements, std::vector<Finding>& findings) {
@@ -77,17 +77,20 @@ void CheckProcesses(const std::string& path, const Selector& selector, std::vect
     const std::string& unit = selector.units[i];
     const std::string at = std::format("{}.unit[{}]", path, i);
     if (!IsGlob(unit) || unit.contains('/')) {
-      findings.push_back(Error(rule::kGlob, at, std::format("`{}` is not a pattern for the name of a unit", unit), "unit: \"nginx.service\""));
+      findings.push_back(
+          Error(rule::kGlob, at, std::format("`{}` is not a pattern for the name of a unit", unit), "unit: \"nginx.service\""));
     } else if (!EndsInType(unit)) {
       findings.push_back(Error(rule::kUnit, at,
-                               std::format("no unit with processes is called `{}`: expected a service, scope, slice, socket, mount or swap", unit),
+                               std::format("no unit with processes is called `{}`: expected a service, scope, slice, socket, mount or swap",
+                                           unit),
                                std::format("unit: \"{}.service\"", unit)));
     }
   }
   for (std::size_t i = 0; i < selector.users.size(); ++i) {
     if (IsUser(selector.users[i])) continue;
     findings.push_back(Error(rule::kUser, std::format("{}.user[{}]", path, i),
-                             std::format("`{}` is not a user: a name, or a number from 0 to 4294967294", selector.users[i]), "user: www-data"));
+                             std::format("`{}` is not a user: a name, or a number from 0 to 4294967294", selector.users[i]),
+                             "user: www-data"));
   }
 }
 
@@ -102,7 +105,8 @@ void CheckSelector(const Policy& policy, const std::string& path, const Selector
   CheckRequirements(path + ".node_labels", selector.node_labels, findings);
   if (selector.names_processes()) CheckProcesses(path, selector, findings);
   for (std::size_t i = 0; i < selector.nodes.size(); ++i) {
-    if (selector.nodes[i].empty()) findings.push_back(Error(rule::kName, std::format("{}.node[{}]", path, i), "the name of the node is empty"));
+    if (!selector.nodes[i].empty()) continue;
+    findings.push_back(Error(rule::kName, std::format("{}.node[{}]", path, i), "the name of the node is empty"));
   }
   if (selector.name && !IsGlob(*selector.name)) {
     findings.push_back(Error(rule::kGlob, path + ".name",

@@ -32,7 +32,8 @@ std::optional<std::string> WhyNotWorkload(const PolicySet& set, const Policy& po
     if (*wanted && **wanted != workload->namespace_) return "wants namespace " + **wanted;
   }
   for (const Requirement& requirement : selector.namespace_labels) {
-    if (!Matches({requirement}, Vantage{.set = set}.LabelsOf(workload->namespace_))) return "wants a namespace with " + ToString(requirement);
+    const Labels& labels = Vantage{.set = set}.LabelsOf(workload->namespace_);
+    if (!Matches({requirement}, labels)) return "wants a namespace with " + ToString(requirement);
   }
   if (selector.name && !GlobMatches(*selector.name, workload->name)) return "wants name " + *selector.name;
   for (const Requirement& requirement : selector.labels) {

@@ -41,7 +41,6 @@ void Write(const NftPayload& e, Writer& out) {
   out.Kind('p').Number(static_cast<unsigned>(e.base)).Number(e.offset_bytes).Number(e.length_bytes).Number(e.reg);
 }
 void Write(const NftCgroup& e, Writer& out) { out.Kind('g').Number(e.level).Number(e.reg); }
-void Write(const NftToNetworkOrder& e, Writer& out) { out.Kind('o').Number(e.reg); }
 void Write(const NftCompare& e, Writer& out) { out.Kind('c').Number(e.reg).Text(e.value.ToString()).Number(e.negate ? 1 : 0); }
 void Write(const NftBitwise& e, Writer& out) { out.Kind('b').Number(e.reg).Text(e.mask.ToString()).Text(e.xor_.ToString()); }
 void Write(const NftLookup& e, Writer& out) {

@@ -47,13 +47,15 @@ class Machine {
 
  private:
   static std::size_t Place(state::NftRegister reg) { return reg >= 8 ? (reg - 8U) * 4 : (reg - 1U) * 16; }
-  void Load(state::NftRegister reg, const NftBytes& bytes) { std::ranges::copy(bytes.bytes(), registers_.begin() + static_cast<std::ptrdiff_t>(Place(reg))); }
+  void Load(state::NftRegister reg, const NftBytes& bytes) {
+    std::ranges::copy(bytes.bytes(), registers_.begin() + static_cast<std::ptrdiff_t>(Place(reg)));
+  }
   NftBytes Read(state::NftRegister reg, std::size_t size) const { return NftBytes(std::span(registers_).subspan(Place(reg), size)); }
 
   bool Do(const state::NftMeta& meta) {
     using Key = state::NftMeta::Key;
     if (meta.store) return true;
-    if (meta.key == Key::kSkuid) return Load(meta.reg, NftBytes::Mark(packet_.user)), true;
+    if (meta.key == Key::kSkuid) return Load(meta.reg, NftBytes::NetworkOrder(packet_.user)), true;
     if (meta.key == Key::kNfproto) return Load(meta.reg, NftBytes::Byte(packet_.source.family() == Family::kIpv4 ? 2 : 10)), true;
     if (meta.key == Key::kL4proto) return Load(meta.reg, NftBytes::Byte(6)), true;
     return Load(meta.reg, NftBytes::Mark(0)), true;
@@ -71,9 +73,9 @@ class Machine {
     Load(cgroup.reg, NftBytes::Cgroup(found->second));
     return true;
   }
-  bool Do(const state::NftToNetworkOrder& order) { return Load(order.reg, NftBytes::NetworkOrder(Read(order.reg, 4).as_mark())), true; }
   bool Do(const state::NftPayload& payload) {
-    const bool is_source = payload.base == state::NftPayload::Base::kNetwork && payload.offset_bytes == (payload.length_bytes == 4 ? 12U : 8U);
+    const std::uint32_t offset = payload.length_bytes == 4 ? 12 : 8;
+    const bool is_source = payload.base == state::NftPayload::Base::kNetwork && payload.offset_bytes == offset;
     if (is_source) Load(payload.reg, NftBytes::Of(packet_.source));
     return is_source;
   }
@@ -154,7 +156,8 @@ TEST_CASE("the rules for the host's own traffic find what policy::Select finds")
     for (const std::string& path : paths) {
       for (const std::uint32_t user : {0U, 1U, 3U, 4294967294U}) {
         for (const IpAddress& source : sources) {
-          const policy::Flow flow{.source = source, .destination = {}, .process = policy::Process{.units = policy::UnitsOf(path), .user = user}};
+          const policy::Process process{.units = policy::UnitsOf(path), .user = user};
+          const policy::Flow flow{.source = source, .destination = {}, .process = process};
           const Packet packet = PacketOf(processes.cgroups, path, user, source);
           Machine machine(state, packet);
           const std::optional<std::uint32_t> mark = machine.Run("output");

@@ -164,9 +164,9 @@ TEST_CASE("boxes of processes are disjoint and in order, and units come out the 
       RC_ASSERT(std::tie(a.unit_class, a.first_user, a.last_user, a.source) == std::tie(b.unit_class, b.first_user, b.last_user, b.source));
       if (i == 0) continue;
       const Selection::OwnSource& before = grown.own_sources()[i - 1];
+      const auto Stem = [](const Selection::OwnSource& own) { return std::tuple(own.unit_class, own.first_user, own.last_user); };
       const bool follows = std::tie(before.unit_class, before.last_user) < std::tie(a.unit_class, a.first_user) ||
-                           (std::tie(before.unit_class, before.first_user, before.last_user) == std::tie(a.unit_class, a.first_user, a.last_user) &&
-                            before.source.last < a.source.first);
+                           (Stem(before) == Stem(a) && before.source.last < a.source.first);
       RC_ASSERT(follows);
     }
   }));

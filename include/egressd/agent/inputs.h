@@ -92,7 +92,7 @@ struct Move {                                  // to be carried out by the holde
   IpAddress address;
   std::string node;
 };
-using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ProcessesChanged, ApplyPolicy, Committed, HandOver, Leave, Renewed, BfdPacket,
-                           EchoReply, Collected, Remapped, ForeignAnnouncement, HealthVerdict, Drain, Move, KeyOrder>;
+using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ProcessesChanged, ApplyPolicy, Committed, HandOver, Leave,
+                           Renewed, BfdPacket, EchoReply, Collected, Remapped, ForeignAnnouncement, HealthVerdict, Drain, Move, KeyOrder>;
 
 }  // namespace egressd::agent

@@ -21,34 +21,11 @@
 
 #include "egressd/base/address.h"
 #include "egressd/base/time.h"
+#include "egressd/state/nft_bytes.h"
 
 namespace egressd::state {
 
 enum class NftFamily : std::uint8_t { kInet = 1, kArp = 3 };  // NFPROTO_INET, NFPROTO_ARP
-
-// Up to 48 bytes in place: a set key, a map value or a constant.
-class NftBytes {
- public:
-  NftBytes() = default;
-  explicit NftBytes(std::span<const std::uint8_t> bytes);
-  static NftBytes Of(const IpAddress& address);
-  static NftBytes Mark(std::uint32_t host_order);         // 4 bytes, host order
-  static NftBytes Port(std::uint16_t port);               // 2 bytes, network order
-  static NftBytes Byte(std::uint8_t value);
-  static NftBytes Cgroup(std::uint64_t id);               // 8 bytes, host order
-  static NftBytes NetworkOrder(std::uint32_t value);      // 4 bytes
-  static NftBytes InterfaceName(std::string_view name);   // 16 bytes
-  // Concatenation as nft does it: each field padded with zeros to a multiple of 4 bytes.
-  static NftBytes Concat(std::initializer_list<NftBytes> fields);
-  std::span<const std::uint8_t> bytes() const { return {bytes_.data(), size_}; }
-  std::uint32_t as_mark() const;                          // asserts 4 bytes
-  std::string ToString() const;                           // hexadecimal
-  auto operator<=>(const NftBytes&) const = default;
-
- private:
-  std::uint8_t size_ = 0;
-  std::array<std::uint8_t, 48> bytes_{};
-};
 
 struct NftVerdict {
   enum class Code : std::uint8_t { kAccept, kDrop, kReturn, kJump, kGoto };
@@ -61,7 +38,7 @@ struct NftVerdict {
 
 using NftRegister = std::uint8_t;  // 1-4
 
-struct NftMeta {  // load (set == false) or store a packet property
+struct NftMeta {  // load (set == false) or store a packet property; kSkuid, in network order, ends the rule where there is no process
   enum class Key : std::uint8_t { kMark, kNfproto, kL4proto, kIifname, kOifname, kSkuid };
   Key key = Key::kMark;
   NftRegister reg = 1;
@@ -88,10 +65,6 @@ struct NftCgroup {  // load the id (8 bytes) of the cgroup at this depth that th
   std::uint8_t level = 1;
   NftRegister reg = 1;
   auto operator<=>(const NftCgroup&) const = default;
-};
-struct NftToNetworkOrder {  // the 4 bytes in reg, from host order
-  NftRegister reg = 1;
-  auto operator<=>(const NftToNetworkOrder&) const = default;
 };
 struct NftCompare {  // end the rule unless reg == value (or != with negate)
   NftRegister reg = 1;
@@ -136,8 +109,8 @@ struct NftClampMss {  // lowers the MSS option of a TCP segment; the kernel neve
   auto operator<=>(const NftClampMss&) const = default;
 };
 
-using NftExpression = std::variant<NftMeta, NftCt, NftPayload, NftCgroup, NftToNetworkOrder, NftCompare, NftBitwise, NftLookup, NftImmediate, NftCount, NftNotrack,
-                                   NftSnat, NftClampMss, NftVerdict>;
+using NftExpression = std::variant<NftMeta, NftCt, NftPayload, NftCgroup, NftCompare, NftBitwise, NftLookup, NftImmediate, NftCount,
+                                   NftNotrack, NftSnat, NftClampMss, NftVerdict>;
 
 struct NftRule {
   std::string text;  // what it says, in nft's words; for people, at most 96 bytes of it go into the comment

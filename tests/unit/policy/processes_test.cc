@@ -125,7 +125,8 @@ TEST_CASE("where a unit is expected that must not be missed, every unit is looke
   CHECK(closed.nursery().levels == std::set<std::uint8_t>{1, 2, 3});
   Selection in_user = Of({{.name = "a", .from = {{.units = {"sync.service"}}}}},
                          {.cgroups = {{.id = 1, .path = "/user.slice"}, {.id = 2, .path = "/user.slice/app.slice"},
-                                      {.id = 3, .path = "/user.slice/app.slice/sync.service"}, {.id = 4, .path = "/user.slice/other.slice"}},
+                                      {.id = 3, .path = "/user.slice/app.slice/sync.service"},
+                                      {.id = 4, .path = "/user.slice/other.slice"}},
                           .users = {},
                           .addresses = {}});
   CHECK(in_user.nursery().parents == std::set<std::uint64_t>{2});
