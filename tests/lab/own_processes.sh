@@ -94,7 +94,7 @@ ip -n "$holder" address replace "2001:db8:1::1${holder#gw}/64" dev up0 nodad
 ip -n "$holder" route replace default via 203.0.113.254
 ip -n "$holder" -6 route replace default via 2001:db8:1::fe
 start "$holder"
-alive_everywhere
+eventually 20 "all are back" alive_everywhere
 
 say "a port that passes from one process to another within the memory of connection tracking"
 policy "" '

@@ -73,7 +73,8 @@ equal "a service in a slice" 203.0.113.102 "$(seen batch.service)"
 equal "a service that no policy names" 203.0.113.11 "$(seen other.service)"
 
 say "started again and again, with a new cgroup each time"
-for ((i = 0; i < 30; ++i)); do world systemctl start plain "sender@$i"; done
+# A packet that is dropped is an error for who sends it.
+for ((i = 0; i < 30; ++i)); do world systemctl start plain "sender@$i" 2>/dev/null || true; done
 right=0
 for ((i = 0; i < 30; ++i)); do
   found=$(seen "sender@$i.service")
@@ -84,7 +85,7 @@ equal "the address of 30 restarts" 203.0.113.101 "$(seen plain.service)"
 say "heard of the first packets: $right of 30 instances, $(($(count plain.service) - 1)) of 30 restarts; none with another address"
 ((right >= 15)) || fail "too many first packets were lost"
 counter() { world egressctl status -o json | python3 -c "import json,sys; print(json.load(sys.stdin)['datapath']['counters']['$1'])"; }
-say "dropped because their unit was not known yet: $(counter unknown_unit)"
+say "dropped because their unit was not known yet: $(counter unknown_unit), because they had the port of another: $(counter other_process)"
 
 say "a service that systemd restarts"
 world systemctl start talker
@@ -106,12 +107,12 @@ world systemctl stop talker
 say "while the daemon stands still nothing leaves with another address"
 frozen=$(main_pid)
 world kill -STOP "$frozen"
-world systemctl start sender@frozen plain
+world systemctl start sender@frozen plain 2>/dev/null || true
 sleep 0.5
 equal "of a unit that it has not seen" "" "$(seen sender@frozen.service)"
 equal "of one that is new again" 203.0.113.101 "$(seen plain.service)"
 world kill -CONT "$frozen"
-heard() { world systemctl start sender@thawed; arrived sender@thawed.service; }
+heard() { world systemctl start sender@thawed || true; arrived sender@thawed.service; }
 eventually 10 "and afterwards they are heard again" heard
 equal "with their address" 203.0.113.100 "$(seen sender@thawed.service)"
 equal "and no other unit was touched" 203.0.113.11 "$(seen other.service)"
