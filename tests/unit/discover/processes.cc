@@ -71,8 +71,8 @@ TEST_CASE("slices and managers of users are looked into, services are not") {
   CHECK(Paths(follower->Scan()) == Texts{"/init.scope", "/machine.slice", "/machine.slice/libpod-1.scope", "/system.slice",
                                          "/system.slice/nginx.service", "/user.slice", "/user.slice/user@7.service",
                                          "/user.slice/user@7.service/app.slice", "/user.slice/user@7.service/app.slice/sync.service"});
-  CHECK(std::ranges::find(follower->Scan(), "/system.slice/nginx.service", &policy::Cgroup::path)->id ==
-        tree.Inode("/system.slice/nginx.service"));
+  const auto all = follower->Scan();
+  CHECK(std::ranges::find(all, "/system.slice/nginx.service", &policy::Cgroup::path)->id == tree.Inode("/system.slice/nginx.service"));
 }
 
 TEST_CASE("units that start, stop and start again are told, those in a new slice too") {

@@ -30,7 +30,7 @@ struct Own : Scenario {
       };
       const NftBytes wanted = NftBytes::Concat({NftBytes::Mark(unit_class), NftBytes::NetworkOrder(user), NftBytes::Of(Ip(source))});
       bool inside = true;
-      for (const std::size_t at : {0, 4, 8}) {
+      for (const std::size_t at : {0U, 4U, 8U}) {
         inside = inside && Field(key.first, at) <= Field(wanted, at) && Field(wanted, at) <= Field(key.last, at);
       }
       if (inside) return std::get<NftBytes>(element.value).ToString();
