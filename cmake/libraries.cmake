@@ -19,6 +19,7 @@ egressd_library(mnl libmnl)
 egressd_library(nftnl libnftnl libmnl)
 egressd_library(nl libnl-route-3.0 libnl-3.0)
 egressd_library(yamlcpp yaml-cpp)
+egressd_library(llhttp libllhttp)
 egressd_library(systemd libsystemd)
 if(EGRESSD_STATIC)
   target_link_libraries(lib_systemd INTERFACE -lcap -lm)  # libsystemd.a needs them; its .pc does not say so

@@ -84,12 +84,17 @@ void Agent::Body::Take(Time at, const HostChanged& input, Output&) {
 }
 
 void Agent::Body::Take(Time, const WorkloadsChanged& input, Output&) {
-  std::vector<policy::Workload>& known = workloads[input.source];
-  if (known == input.workloads) return;
-  known = input.workloads;
-  if (pending) pending->compiled->selection->SetWorkloads(input.source, known);
+  const auto known = workloads.find(input.source);
+  if (known == workloads.end() ? input.workloads.empty() : known->second == input.workloads) return;
+  // Sources come and go with containers: of one that says nothing any more nothing is kept.
+  if (input.workloads.empty()) {
+    workloads.erase(known);
+  } else {
+    workloads.insert_or_assign(input.source, input.workloads);
+  }
+  if (pending) pending->compiled->selection->SetWorkloads(input.source, input.workloads);
   if (in_force->selection) {
-    const std::vector<IpAddress> changed = in_force->selection->SetWorkloads(input.source, known);
+    const std::vector<IpAddress> changed = in_force->selection->SetWorkloads(input.source, input.workloads);
     if (!changed.empty()) recheck = true;
     if (build_needed || view_changed || pending || !synced || !plan::UpdateSources(inputs, changed, desired)) {
       build_needed = true;

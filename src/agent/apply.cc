@@ -241,7 +241,8 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
     return;
   }
   if (input.revision < revision) return;  // there is a later one under way
-  if (committed_revision == 0 || !kernel_error.empty()) view_changed = true;  // ready from now on
+  const bool first = committed_revision == 0;
+  if (first || !kernel_error.empty()) view_changed = true;  // ready from now on
   committed_revision = input.revision;
   kernel_error.clear();
   retry_at = kNever;
@@ -258,6 +259,12 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
   for (const auto& [address, hold] : committed_holds) {
     if (!held_in(inputs.holds, address)) announcer.Stop(address);
     if (!inputs.holds.contains(address)) output.forget.push_back(address);
+  }
+  // What this node translated before its start, for egress IPs that it has no more: the ports are another gateway's.
+  if (first) {
+    for (const auto& [address, gateway] : current().gateway_of) {
+      if (!inputs.holds.contains(address)) output.forget.push_back(address);
+    }
   }
   committed_holds = inputs.holds;
   LeasesPlaced(at);

@@ -77,6 +77,8 @@ bool Agent::MayStay(const policy::Flow& original, const IpAddress& translated, s
   if (selection == nullptr) return true;
   const policy::Binding* binding = BindingOf(body.in_force->generation.bindings, EgressId{mark});
   if (mark != 0 && mark != kDirectMark && binding == nullptr) return false;
+  // What a workload that is gone left behind must not carry the next one with its address.
+  if (plan::IsGuardedAgainst(body.inputs, body.InternalNow(), original)) return false;
   if (const std::optional<bool> stays = body.OwnMayStay(original, translated, mark)) return *stays;
   const policy::SourceClass* source = selection->ClassOf(original.source);
   if (source == nullptr) return true;

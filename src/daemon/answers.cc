@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kCounters[] = {"not_held",   "no_gateway",  "wrong_source", "not_a_peer",
                                      "unexpected", "policy_drop", "untracked",    "hairpin",
-                                     "lease_over", "not_answered", "unknown_unit", "other_process"};
+                                     "lease_over", "not_answered", "unknown_source", "unknown_unit", "other_process"};
 
 Json Texts(const std::vector<IpAddress>& addresses) {
   Json::Array out;

@@ -23,6 +23,8 @@ namespace {
 
 // A cluster that does not come together must not keep `systemctl start` waiting for ever.
 constexpr Duration kLongestStart = std::chrono::seconds(20);
+// Nor may a container engine that is there and says nothing.
+constexpr Duration kLongestFirstLook = std::chrono::seconds(3);
 // A handover takes little more than a second, most of which is lingering for packets on their way.
 constexpr Duration kLongestHandover = std::chrono::seconds(4);
 
@@ -104,6 +106,9 @@ Result<void> Daemon::OpenEdges() {
   auto processes = Processes::Open();
   if (!processes) return std::unexpected(std::move(processes.error()).In("processes"));
   processes_.emplace(std::move(*processes));
+  auto containers = Containers::Open(config);
+  if (!containers) return std::unexpected(std::move(containers.error()).In("containers"));
+  containers_.emplace(std::move(*containers));
   return {};
 }
 
@@ -143,19 +148,36 @@ Result<void> Daemon::Register() {
       if (auto change = processes_->Take()) core_->Feed(std::move(*change));
     });
   }
+  for (const int fd : containers_->fds()) {
+    if (!done) break;
+    done = loop_.OnReadable(fd, [this] {
+      containers_->OnReady();
+      FeedContainers();
+    });
+  }
   if (done) done = loop_.OnReadable(server_->fd(), [this] { server_->Process(); });
   if (done) done = loop_.OnSignal(SIGHUP, [this] { Reload(nullptr); });
   for (const int signal : {SIGTERM, SIGINT}) {
     if (done) done = loop_.OnSignal(signal, [this] { Stop(); });
   }
-  if (done) done = loop_.OnTimer([this] { core_->OnTimer(); });
+  if (done) {
+    done = loop_.OnTimer([this] {
+      core_->OnTimer();
+      containers_->OnTimer();
+      FeedContainers();
+    });
+  }
   if (done) done = loop_.OnRoundEnd([this] { OnRoundEnd(); });
   return done;
 }
 
+void Daemon::FeedContainers() {
+  for (auto& change : containers_->Take()) core_->Feed(std::move(change));
+}
+
 void Daemon::OnRoundEnd() {
   server_->Process();  // sends what was answered outside of it
-  loop_.SetTimer(core_->wake_at());
+  loop_.SetTimer(containers_->has_changes() ? EventLoop::Now() : std::min(core_->wake_at(), containers_->NextTimer()));
   if (ready_) return;
   const bool synced = core_->agent().status().synced;
   if (!synced && EventLoop::Now() - started_ < kLongestStart) return;
@@ -171,8 +193,11 @@ int Daemon::Run() {
   Info(std::format("egressd {} on {}: cluster {}, {}", EGRESSD_VERSION, setup_.config.node.name, setup_.config.cluster.name,
                    setup_.keys.empty() ? std::string("of one (no gossip key)") : std::format("{} gossip key(s)", setup_.keys.size())));
   core_->Feed(processes_->Scan());
-  core_->LookAtHost();
+  // Before anything is committed: with fewer workloads than there are the first commit would take away what the kernel has of the others.
+  containers_->Await(kLongestFirstLook);
+  while (containers_->has_changes()) FeedContainers();
   for (auto& change : workloads_->Scan()) core_->Feed(std::move(change));
+  core_->LookAtHost();
   ReadPolicyFile([](const agent::ApplyResult*) {});
   OnRoundEnd();
   if (auto ended = loop_.Run(); !ended) {
@@ -270,6 +295,7 @@ void Daemon::Reload(const std::shared_ptr<control::Call>& call) {
 
 std::vector<agent::Health> Daemon::health() const {
   auto out = workloads_->health();
+  std::ranges::move(containers_->health(), std::back_inserter(out));
   std::ranges::move(core_->health(), std::back_inserter(out));
   if (policy_file_trouble_) out.push_back(*policy_file_trouble_);
   if (node_file_trouble_) out.push_back(*node_file_trouble_);

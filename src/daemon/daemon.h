@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/answers.h"
+#include "daemon/containers.h"
 #include "daemon/core.h"
 #include "daemon/event_loop.h"
 #include "daemon/journal.h"
@@ -29,6 +30,7 @@ class Daemon {
   Result<void> OpenEdges();
   Result<void> OpenControl();
   Result<void> Register();
+  void FeedContainers();
   void OnRoundEnd();
   void Stop();
   void Reload(const std::shared_ptr<control::Call>& call);
@@ -45,6 +47,7 @@ class Daemon {
   std::optional<Core> core_;
   std::optional<Workloads> workloads_;
   std::optional<Processes> processes_;
+  std::optional<Containers> containers_;
   std::optional<Service> service_;
   std::optional<control::Server> server_;
   std::optional<agent::Health> policy_file_trouble_;

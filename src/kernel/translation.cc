@@ -1,6 +1,7 @@
 #include "kernel/translation.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 
 namespace egressd::kernel {
@@ -41,6 +42,12 @@ state::Translation OutOfTunnel(const DecodedConnection& connection, const MarkMa
           .destination_port = connection.original.destination_port,
           .translated_port = connection.translated_port(),
           .answered = IsAnswered(connection)};
+}
+
+bool IsClosing(const DecodedConnection& connection) {
+  return connection.original.protocol == IPPROTO_TCP &&
+         (connection.tcp_state == TCP_CONNTRACK_LAST_ACK || connection.tcp_state == TCP_CONNTRACK_TIME_WAIT ||
+          connection.tcp_state == TCP_CONNTRACK_CLOSE);
 }
 
 bool IsRemapped(const DecodedConnection& connection, const MarkMatch& decided) {

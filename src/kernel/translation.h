@@ -15,6 +15,8 @@ bool IsTranslatable(std::uint8_t protocol, Family family);
 state::Translation BehindTunnel(const DecodedConnection& connection, const MarkMatch& decided);
 // On the gateway.
 state::Translation OutOfTunnel(const DecodedConnection& connection, const MarkMatch& decided);
+// TCP that is over, or nearly: its entry only waits for its end.
+bool IsClosing(const DecodedConnection& connection);
 // Goes out with another source port than it came with, and through an egress id.
 bool IsRemapped(const DecodedConnection& connection, const MarkMatch& decided);
 

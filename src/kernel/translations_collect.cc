@@ -1,5 +1,6 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 
@@ -21,16 +22,11 @@ MarkMatch CommonMark(const std::set<EgressId>& ids, const MarkMatch& decided) {
   return {.value = decided.value | (all & same), .mask = decided.mask | same};
 }
 
-bool IsTcp(const DecodedConnection& connection) { return connection.original.protocol == 6; }
-
-bool IsClosing(const DecodedConnection& connection) {
-  return IsTcp(connection) && (connection.tcp_state == TCP_CONNTRACK_LAST_ACK || connection.tcp_state == TCP_CONNTRACK_TIME_WAIT ||
-                               connection.tcp_state == TCP_CONNTRACK_CLOSE);
-}
 
 // A connection that is only being opened is opened again by its client.
 bool IsOpening(const DecodedConnection& connection) {
-  return IsTcp(connection) && (connection.tcp_state == TCP_CONNTRACK_SYN_SENT || connection.tcp_state == TCP_CONNTRACK_SYN_SENT2);
+  return connection.original.protocol == IPPROTO_TCP &&
+         (connection.tcp_state == TCP_CONNTRACK_SYN_SENT || connection.tcp_state == TCP_CONNTRACK_SYN_SENT2);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Entries are made many at once. What the kernel says is there already is then looked at: the same translation (made liberal), another one
-// for the same connection (replaced), or another connection that has the port (replaced only where the kernel guessed it).
+// for the same connection (replaced), or another connection that has the port (replaced only where it is over or the kernel guessed it).
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include <algorithm>
@@ -124,7 +124,7 @@ class Restorer {
   }
 
   // Another connection has the port outside. Where the kernel guessed it from a segment in the middle, that guess is wrong: the destination
-  // knows the port as that of the connection which is to be restored.
+  // knows the port as that of the connection which is to be restored. What is closed has it for two minutes more, needlessly.
   Result<void> MakeRoom(const Indices& in_the_way) {
     if (in_the_way.empty()) return {};
     messages_.Clear();
@@ -134,7 +134,7 @@ class Restorer {
     auto asked = messages_.Exchange(socket_, [&](std::size_t at, const nlmsghdr* message) {
       const auto connection = DecodeConnection(message);
       if (!connection) return;
-      if (IsPickedUp(*connection) && decided_.Matches(connection->mark)) {
+      if ((IsPickedUp(*connection) || IsClosing(*connection)) && decided_.Matches(connection->mark)) {
         deletions.AddDelete(*connection);
       } else {
         stays[at] = true;

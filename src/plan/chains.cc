@@ -64,6 +64,15 @@ void PutClassify(const Facts& facts, state::State& state) {
   for (const Family family : kBoth) {
     classify.push_back(Words().SetConnectionMarkBySource(family, PerFamily(stem::kSource, family)).Goto(chain::kDispatch));
   }
+  // A guarded network: who is no known workload reaches nothing external, whatever selects networks and devices.
+  for (const Family family : kBoth) {
+    classify.push_back(Words()
+                           .SourceIn(family, PerFamily(stem::kGuard, family))
+                           .SourceNotIn(family, PerFamily(stem::kKnown, family))
+                           .DestinationNotIn(family, PerFamily(stem::kInternal, family))
+                           .DestinationNotIn(family, PerFamily(stem::kLocal, family))
+                           .Drop(counter::kUnknownSource));
+  }
   // Networks and devices select what the host forwards, not what it receives itself.
   for (const Family family : kBoth) classify.push_back(Words().DestinationIn(family, PerFamily(stem::kLocal, family)).Return());
   for (const Family family : kBoth) {

@@ -51,6 +51,10 @@ class Story {
     }
     const policy::Selection& selection = *facts_.inputs.selection;
     const policy::InternalNetworks internal = InternalOf(facts_.inputs);
+    if (IsGuardedAgainst(facts_.inputs, internal, flow_)) {
+      Guarded(*selection.GuardAgainst(flow_.source));
+      return std::move(out_);
+    }
     const Policy* chosen = policy::Select(selection, internal, flow_);
     Reject(chosen, internal);
     const policy::SourceClass* source_class = selection.ClassOf(flow_);
@@ -96,6 +100,16 @@ class Story {
       if (!reason) reason = policy::WhyNotDestination(selection.set(), *policy, internal, flow_);
       if (!reason && decided) reason = "already decided by " + PolicyText(*chosen);
       out_.rejected.push_back({.policy = policy->name, .reason = reason.value_or("not known to this node yet")});
+    }
+  }
+
+  void Guarded(const Prefix& network) {
+    out_.action = "drop";
+    Line(std::format("{} is in the guarded network {} and no workload that this node knows: dropped towards everything external until "
+                     "it is known (counter {})",
+                     flow_.source.ToString(), network.ToString(), counter::kUnknownSource));
+    for (const Policy* policy : policy::InOrder(facts_.inputs.selection->set())) {
+      out_.rejected.push_back({.policy = policy->name, .reason = "the guard drops what comes from an unknown source"});
     }
   }
 

@@ -62,6 +62,8 @@ Uplink UplinkOn(const Inputs& inputs, const std::string& device, Family family);
 // The node's own uplink for a family, as `egress_ip: node` uses it.
 std::optional<std::string> OwnUplink(const policy::PolicySet& set, const policy::NodeConfig& config, const state::Host& host,
                                      const std::string& gateway, Family family);
+// The set's guard as far as it is this node's: without the networks that it reaches through another router, which guards them itself.
+std::vector<AddressRange> GuardedSources(const Inputs& inputs, Family family);
 // Devices behind which workloads are, or which a policy names: in order of name.
 std::vector<std::string> FacingDevices(const Inputs& inputs);
 

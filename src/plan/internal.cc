@@ -3,6 +3,7 @@
 #include <set>
 
 #include "plan/facts.h"
+#include "plan/sets.h"
 
 namespace egressd::plan {
 namespace {
@@ -93,7 +94,9 @@ std::vector<Connected> WorkloadNetworks(const Inputs& inputs) {
     const bool in_named = named.devices.contains(connected.device->name) || std::ranges::any_of(named.networks, Overlaps);
     const bool is_named = in_named && !faces_outside;
     const bool selected = is_named || HoldsSelected(selection, connected);
-    if (selected || HoldsWorkload(selection, connected)) {
+    // Guarded networks are those of workloads, before one is known there.
+    const bool is_guarded = !faces_outside && std::ranges::any_of(selection.set().guard, Overlaps);
+    if (selected || is_guarded || HoldsWorkload(selection, connected)) {
       result.push_back({.device = connected.device, .network = connected.network, .selected = selected});
     }
   }
@@ -118,6 +121,38 @@ std::vector<std::string> FacingDevices(const Inputs& inputs) {
     if (HoldsSelected(*inputs.selection, {.device = device, .network = route.destination})) devices.insert(route.device);
   }
   return {devices.begin(), devices.end()};
+}
+
+std::vector<AddressRange> GuardedSources(const Inputs& inputs, Family family) {
+  if (inputs.selection == nullptr) return {};
+  std::vector<AddressRange> elsewhere, guarded;
+  for (const state::HostRoute& route : inputs.host->routes) {
+    if (route.next_hop && route.destination.length > 0 && route.destination.family() == family)
+      elsewhere.push_back({.first = route.destination.First(), .last = route.destination.Last()});
+  }
+  std::ranges::sort(elsewhere);
+  for (AddressRange range : Disjoint(inputs.selection->set().guard, family)) {
+    bool is_left = true;
+    for (const AddressRange& hole : elsewhere) {
+      if (!range.Overlaps(hole)) continue;
+      // Routes within an address range are its smaller parts, or all of it.
+      if (range.first < hole.first) guarded.push_back({.first = range.first, .last = *hole.first.Previous()});
+      is_left = hole.last < range.last;
+      if (!is_left) break;
+      range.first = *hole.last.Next();
+    }
+    if (is_left) guarded.push_back(range);
+  }
+  return guarded;
+}
+
+bool IsGuardedAgainst(const Inputs& inputs, const policy::InternalNetworks& internal, const policy::Flow& flow) {
+  if (inputs.selection == nullptr || inputs.selection->GuardAgainst(flow.source) == nullptr) return false;
+  if (std::ranges::any_of(internal, [&](const Prefix& network) { return network.Contains(flow.destination); })) return false;
+  // What the host says itself with an address of its own is not forwarded.
+  if (std::ranges::any_of(inputs.host->devices, [&](const state::HostDevice& device) { return IsOwn(device, flow.source); })) return false;
+  const auto guarded = GuardedSources(inputs, flow.source.family());
+  return std::ranges::any_of(guarded, [&](const AddressRange& range) { return range.Contains(flow.source); });
 }
 
 policy::InternalNetworks InternalOf(const Inputs& inputs) {

@@ -55,10 +55,10 @@ void PutAgreements(const Facts& facts, state::State& state) {
   }
 }
 
-// Chains for what needs a second look.
-void PutSecondLooks(const Facts& facts, state::State& state) {
-  // A unit has started where a policy expects one that it fails closed for, and this daemon has not looked at it yet. For milliseconds, or
-  // for as long as no daemon runs. What stays inside is none of it.
+// A unit has started where a policy expects one that it fails closed for, and this daemon has not looked at it yet. For milliseconds, or
+// for as long as no daemon runs. What stays inside is none of it.
+void PutUnknownUnits(const Facts& facts, state::State& state) {
+  if (facts.inputs.selection->nursery().levels.empty()) return;
   std::vector<state::NftRule> unknown;
   for (const Family family : kBoth) {
     unknown.push_back(Words().DestinationIn(family, PerFamily(stem::kInternal, family)).Return());
@@ -66,8 +66,10 @@ void PutSecondLooks(const Facts& facts, state::State& state) {
   }
   unknown.push_back(Words().Drop(counter::kUnknownUnit));
   PutChain(state, chain::kUnknownUnit, std::move(unknown));
+}
 
-  // UDP knows no end: for minutes a port that one process gave back is still the connection, and the address, of the next one that gets it.
+// UDP knows no end: for minutes a port that one process gave back is still the connection, and the address, of the next one that gets it.
+void PutOwnAgain(const Facts& facts, state::State& state) {
   std::vector<state::NftRule> again;
   for (const Family family : kBoth) {
     again.push_back(Words().DestinationIn(family, PerFamily(stem::kInternal, family)).Goto(chain::kDecidedBefore));
@@ -149,7 +151,8 @@ void PutProcesses(const Facts& facts, state::State& state) {
   }
 
   PutAgreements(facts, state);
-  PutSecondLooks(facts, state);
+  PutUnknownUnits(facts, state);
+  PutOwnAgain(facts, state);
 }
 
 void ReplaceProcesses(const Facts& facts, state::State& state) {
@@ -161,6 +164,7 @@ void ReplaceProcesses(const Facts& facts, state::State& state) {
     while (last != state.elements.end() && last->first.set == set) ++last;
     state.elements.erase(first, last);
   }
+  state.chains.erase({.name = std::string(chain::kUnknownUnit)});
   PutProcesses(facts, state);
   PutOutput(facts, state);
 }

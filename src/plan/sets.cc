@@ -90,6 +90,24 @@ void PutLeases(const Facts& facts, state::State& state) {
   }
 }
 
+// Who has an element in src4/6 is classified before the guard is asked.
+void PutGuard(const Facts& facts, state::State& state) {
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    const std::string name = PerFamily(stem::kGuard, family);
+    Declare(state, name, {.type = AddressType(family), .intervals = true});
+    Elements elements(state, name);
+    for (const AddressRange& range : GuardedSources(facts.inputs, family)) {
+      elements.AddRange(NftBytes::Of(range.first), NftBytes::Of(range.last), {});
+    }
+  }
+  if (facts.inputs.selection == nullptr) return;
+  const policy::Selection& selection = *facts.inputs.selection;
+  Elements known4(state, PerFamily(stem::kKnown, Family::kIpv4)), known6(state, PerFamily(stem::kKnown, Family::kIpv6));
+  for (const IpAddress& address : selection.known_in_guard()) {
+    if (!selection.exact().contains(address)) (address.family() == Family::kIpv4 ? known4 : known6).Add(NftBytes::Of(address));
+  }
+}
+
 }  // namespace
 
 Elements::Elements(state::State& state, std::string_view set_name, state::NftFamily family)
@@ -182,6 +200,7 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
     Declare(state, PerFamily(stem::kPeers, family), {.type = address});
     Declare(state, PerFamily(stem::kEgress, family), {.type = address});
     Declare(state, PerFamily(stem::kLease, family), {.type = address, .timeouts = true});
+    Declare(state, PerFamily(stem::kKnown, family), {.type = address});
     PutNetworks(state, PerFamily(stem::kLocal, family), family, local);
   }
   Declare(state, set::kClasses, {.type = Type::kMark, .value = Type::kVerdict});
@@ -206,6 +225,7 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
   PutNextHops(facts, state);
   PutHeld(facts, state);
   PutLeases(facts, state);
+  PutGuard(facts, state);
 }
 
 }  // namespace egressd::plan

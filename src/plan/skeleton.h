@@ -79,16 +79,16 @@ namespace stem {
 inline constexpr std::string_view kSource = "src", kNetwork = "net", kSnat = "snat", kSources = "sources", kInternal = "internal";
 inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = "egress", kOther = "other";
 inline constexpr std::string_view kLease = "lease", kAnswers = "answers", kFormer = "former", kOwn = "own";
+inline constexpr std::string_view kGuard = "guard", kKnown = "known";
 }  // namespace stem
 
 namespace counter {
 inline constexpr std::string_view kNotAPeer = "not_a_peer", kNotHeld = "not_held", kNoGateway = "no_gateway", kUntracked = "untracked";
 inline constexpr std::string_view kPolicyDrop = "policy_drop", kWrongSource = "wrong_source", kUnexpected = "unexpected";
 inline constexpr std::string_view kHairpin = "hairpin", kLeaseOver = "lease_over", kNotAnswered = "not_answered";
-inline constexpr std::string_view kUnknownUnit = "unknown_unit", kOtherProcess = "other_process";
-inline constexpr std::string_view kAll[] = {kNotAPeer,    kNotHeld,    kNoGateway, kUntracked, kPolicyDrop,
-                                            kWrongSource, kUnexpected, kHairpin,   kLeaseOver, kNotAnswered,
-                                            kUnknownUnit, kOtherProcess};
+inline constexpr std::string_view kUnknownSource = "unknown_source", kUnknownUnit = "unknown_unit", kOtherProcess = "other_process";
+inline constexpr std::string_view kAll[] = {kNotAPeer,   kNotHeld, kNoGateway, kUntracked,   kPolicyDrop,    kWrongSource, kUnexpected,
+                                            kHairpin,    kLeaseOver, kNotAnswered, kUnknownSource, kUnknownUnit, kOtherProcess};
 }  // namespace counter
 
 // A policy's name as part of an nft name: a-z, 0-9 and _ are kept; if anything else was in it (or it is long), a hash of the whole name

@@ -1,5 +1,6 @@
 // Workloads and units come and go all the time; the rest of the state seldom follows. Its cost here does not depend on how many there are.
 #include <algorithm>
+#include <optional>
 #include <ranges>
 #include <utility>
 #include <vector>
@@ -54,16 +55,23 @@ bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, Sta
   const Facts facts(inputs);
   if (!SameClasses(facts, state) || !SameSurroundings(facts, state)) return false;
   const auto& exact = inputs.selection->exact();
-  for (const IpAddress& address : changed) {
+  const auto& known = inputs.selection->known_in_guard();
+  using Value = decltype(NftElement::value);
+  const auto put = [&](std::string_view stem, const IpAddress& address, std::optional<Value> value) {
     const NftBytes key = NftBytes::Of(address);
-    NftElement element{.key = {.set = {.name = PerFamily(stem::kSource, address.family())}, .first = key, .last = key}, .value = {}};
-    const auto found = exact.find(address);
-    if (found == exact.end()) {
-      state.elements.erase(element.key);
-      continue;
-    }
-    element.value = NftBytes::Mark(SimpleMark(facts, *found->second).value_or(found->second->key));
+    NftElement element{.key = {.set = {.name = PerFamily(stem, address.family())}, .first = key, .last = key}, .value = {}};
+    if (!value) return void(state.elements.erase(element.key));
+    element.value = std::move(*value);
     state::Put(state.elements, std::move(element));
+  };
+  for (const IpAddress& address : changed) {
+    const auto found = exact.find(address);
+    const bool is_selected = found != exact.end();
+    std::optional<Value> mark, present;
+    if (is_selected) mark = NftBytes::Mark(SimpleMark(facts, *found->second).value_or(found->second->key));
+    if (!is_selected && known.contains(address)) present.emplace();
+    put(stem::kSource, address, std::move(mark));
+    put(stem::kKnown, address, std::move(present));
   }
   ReplaceProcesses(facts, state);  // a process may use one of these addresses
   return true;

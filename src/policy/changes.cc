@@ -43,12 +43,12 @@ void AddKind(std::string_view kind, const std::map<std::string, Object>& before,
   }
 }
 
-std::optional<Change> CompareInternal(const std::vector<Prefix>& before, const std::vector<Prefix>& after) {
+std::optional<Change> CompareNetworks(const std::string& object, const std::vector<Prefix>& before, const std::vector<Prefix>& after) {
   if (before.empty() && after.empty()) return std::nullopt;
-  if (before == after) return Change{.kind = ChangeKind::kUnchanged, .object = "internal"};
-  if (before.empty()) return Change{.kind = ChangeKind::kCreated, .object = "internal"};
-  if (after.empty()) return Change{.kind = ChangeKind::kRemoved, .object = "internal"};
-  Change change = Compare("internal", Describe(std::vector<Destination>(before.begin(), before.end())),
+  if (before == after) return Change{.kind = ChangeKind::kUnchanged, .object = object};
+  if (before.empty()) return Change{.kind = ChangeKind::kCreated, .object = object};
+  if (after.empty()) return Change{.kind = ChangeKind::kRemoved, .object = object};
+  Change change = Compare(object, Describe(std::vector<Destination>(before.begin(), before.end())),
                           Describe(std::vector<Destination>(after.begin(), after.end())));
   change.kind = ChangeKind::kChanged;
   return change;
@@ -83,7 +83,8 @@ std::vector<Change> Changes(const PolicySet& before, const PolicySet& after) {
   AddKind("policy", before.policies, after.policies, changes);
   AddKind("pool", before.pools, after.pools, changes);
   AddKind("workload", before.workloads, after.workloads, changes);
-  if (const std::optional<Change> internal = CompareInternal(before.internal, after.internal)) changes.push_back(*internal);
+  if (const auto guard = CompareNetworks("guard", before.guard, after.guard)) changes.push_back(*guard);
+  if (const auto internal = CompareNetworks("internal", before.internal, after.internal)) changes.push_back(*internal);
   std::ranges::sort(changes, {}, &Change::object);
   return changes;
 }

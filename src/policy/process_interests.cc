@@ -125,7 +125,8 @@ void ProcessInterests::FindUnits(const Processes& processes) {
 // A unit may appear at the top of the tree and in every slice but those of users; there, where one has been seen.
 void ProcessInterests::FindNursery(const Processes& processes) {
   nursery_ = {};
-  if (std::ranges::none_of(wishes_, &Wish::closed)) return;
+  // Who sees no tree of cgroups would take every process for one of an unknown unit.
+  if (processes.cgroups.empty() || std::ranges::none_of(wishes_, &Wish::closed)) return;
   const auto IsClosed = [&](std::size_t wish) { return wishes_[wish].closed; };
   std::set<std::string_view> parents{""};
   for (const Cgroup& cgroup : processes.cgroups) {

@@ -26,6 +26,12 @@ struct Known {
   const SourceClass* source_class = nullptr;  // only when `ranks` is not empty
 };
 
+// The first network that holds the address.
+const Prefix* Holding(const std::vector<Prefix>& networks, const IpAddress& address) {
+  const auto found = std::ranges::find_if(networks, [&](const Prefix& network) { return network.Contains(address); });
+  return found == networks.end() ? nullptr : &*found;
+}
+
 using Reported = std::vector<std::unique_ptr<const Workload>>;  // sorted by content
 
 const std::string kPolicySetSource;
@@ -65,9 +71,9 @@ struct Selection::Body {
   std::vector<IpAddress> Replace(const std::string& source, std::vector<Workload> workloads);
   void Own(const std::string& source, const Workload& workload, std::vector<IpAddress>& touched);
   void Disown(const std::string& source, const Workload& workload, std::vector<IpAddress>& touched);
-  // Works out the class of an address anew. True when it changed.
+  // Works out the class of an address anew. True when it changed, or the address became known or unknown inside the guard.
   bool Refresh(const IpAddress& address);
-  // The addresses whose class changed, in order. `touched` may name an address twice.
+  // The addresses for which Refresh was true, in order. `touched` may name an address twice.
   std::vector<IpAddress> RefreshAll(const std::vector<IpAddress>& touched);
   // Works out the classes of the host's own processes anew.
   void RefreshProcesses();
@@ -89,6 +95,7 @@ struct Selection::Body {
   std::map<std::string, Reported> sources;  // of the providers
   std::unordered_map<IpAddress, Known> known;
   std::map<IpAddress, const SourceClass*> exact;
+  std::set<IpAddress> known_in_guard;
   std::vector<Network> networks;
   const SourceClass* other_ipv4 = nullptr;
   const SourceClass* other_ipv6 = nullptr;
@@ -153,8 +160,13 @@ bool Selection::Body::Refresh(const IpAddress& address) {
   } else if (after != before) {
     exact.insert_or_assign(address, after);
   }
-  const bool changed = after != before;
+  bool changed = after != before;
   classes.Release(before);
+  if (Holding(set.guard, address) != nullptr) {
+    const bool was_known = known_in_guard.contains(address);
+    changed = changed || was_known == entry.owners.empty();
+    entry.owners.empty() ? void(known_in_guard.erase(address)) : void(known_in_guard.insert(address));
+  }
   if (entry.owners.empty()) known.erase(found);
   return changed;
 }
@@ -237,6 +249,12 @@ std::vector<const Workload*> Selection::Workloads() const {
 
 bool Selection::AnyWorkloadAddress(const std::function<bool(const IpAddress&)>& test) const {
   return std::ranges::any_of(body_->known, [&](const auto& entry) { return test(entry.first); });
+}
+
+const std::set<IpAddress>& Selection::known_in_guard() const { return body_->known_in_guard; }
+
+const Prefix* Selection::GuardAgainst(const IpAddress& source) const {
+  return body_->known.contains(source) ? nullptr : Holding(body_->set.guard, source);
 }
 
 std::size_t Selection::WorkloadCount(const std::string& policy) const {

@@ -27,11 +27,11 @@ constexpr auto kNodeKeys = std::to_array<Key>({{"name"}, {"labels"}, {"address"}
 constexpr auto kClusterKeys = std::to_array<Key>({{"name"}, {"join"}, {"listen"}, {"key_file"}, {"profile"}, {"quorum"}});
 constexpr auto kTunnelKeys = std::to_array<Key>({{"device"}, {"vni"}, {"port"}, {"mtu"}, {"ipv4"}, {"ipv6"}});
 constexpr auto kDatapathKeys = std::to_array<Key>({{"rule_priority"}, {"tables"}, {"next_hop_mark"}});
-constexpr auto kWorkloadsKeys =
-    std::to_array<Key>({{"directory"}, {"docker", Support::kLater, "off|auto"}, {"podman", Support::kLater, "off|auto"}});
+constexpr auto kWorkloadsKeys = std::to_array<Key>({{"directory"}, {"docker"}, {"podman"}});
 constexpr auto kControlKeys = std::to_array<Key>({{"group"}});
 
 constexpr std::uint16_t kGossipPort = 7947;
+constexpr std::size_t kLongestSocketPath = 107;  // sun_path of unix(7), with a zero behind it
 
 // The value of a section when it is a map of known keys, else nullptr.
 const Node* Section(Reader& reader, const Node& root, std::string_view key, std::span<const Key> keys) {
@@ -184,9 +184,30 @@ void ReadDatapath(Reader& reader, const Node& root, policy::NodeConfig::Datapath
   }
 }
 
+// `auto`, `off`, or the path of a socket.
+void ReadEngine(Reader& reader, const Node& map, std::string_view key, policy::EngineSocket& value) {
+  using Use = policy::EngineSocket::Use;
+  const Node* node = Find(map, key);
+  if (node == nullptr) return;
+  const std::string_view text = node->is_scalar() ? std::string_view(node->text) : std::string_view();
+  if (text == "auto" || text == "off") {
+    value.use = text == "auto" ? Use::kAuto : Use::kOff;
+  } else if (text.starts_with('/') && text.size() <= kLongestSocketPath) {
+    value = {.use = Use::kPath, .path = std::string(text)};
+  } else if (text.starts_with('/')) {
+    reader.report().Error(*node, kBadWord, std::format("the path of a socket has at most {} characters", kLongestSocketPath),
+                          "give it a shorter one by a symbolic link");
+  } else {
+    reader.report().Error(*node, kBadWord, std::format("expected `auto`, `off` or the path of a socket, found {}", Describe(*node)),
+                          std::format("{}: auto", key));
+  }
+}
+
 void ReadOthers(Reader& reader, const Node& root, policy::NodeConfig& config) {
   if (const Node* workloads = Section(reader, root, "workloads", kWorkloadsKeys)) {
     Name(reader, *workloads, "directory", "a path", config.workloads_directory);
+    ReadEngine(reader, *workloads, "docker", config.docker);
+    ReadEngine(reader, *workloads, "podman", config.podman);
   }
   Name(reader, root, "policy_file", "a path", config.policy_file);
   constexpr auto kSources = std::to_array<std::pair<std::string_view, bool>>({{"cluster", true}, {"file", false}});

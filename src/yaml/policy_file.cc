@@ -19,7 +19,7 @@ constexpr auto kFileKeys = std::to_array<Key>({{"version"},
                                                {"pools"},
                                                {"gateways"},
                                                {"policies"},
-                                               {"guard", Support::kLater, "[]"},
+                                               {"guard"},
                                                {"namespaces"}});
 constexpr auto kNamespaceKeys = std::to_array<Key>({{"labels"}, {"gateway"}});
 constexpr auto kPoolKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}, {"exclude"}, {"pair"}, {"subnet", Support::kLater}});
@@ -71,13 +71,20 @@ void ForEachNamed(Reader& reader, const Node& root, std::string_view key, std::s
   }
 }
 
+std::vector<Prefix> ReadNetworks(Reader& reader, const Node& root, std::string_view key) {
+  std::vector<Prefix> networks;
+  const Node* node = Find(root, key);
+  if (node == nullptr) return networks;
+  for (const Node* item : reader.Items(*node, "a network")) {
+    if (const auto network = reader.Network(*item)) networks.push_back(*network);
+  }
+  return networks;
+}
+
 policy::PolicySet ReadSet(Reader& reader, const Node& root) {
   policy::PolicySet set;
-  if (const Node* internal = Find(root, "internal")) {
-    for (const Node* item : reader.Items(*internal, "a network")) {
-      if (const auto network = reader.Network(*item)) set.internal.push_back(*network);
-    }
-  }
+  set.guard = ReadNetworks(reader, root, "guard");
+  set.internal = ReadNetworks(reader, root, "internal");
   if (const Node* workloads = Find(root, "workloads"); workloads != nullptr && reader.NamedMap(*workloads, "workloads by name")) {
     for (const Node::Entry& entry : workloads->entries) {
       if (auto workload = ReadWorkload(reader, *entry.key, *entry.value)) set.workloads.emplace(entry.key->text, std::move(*workload));

@@ -31,6 +31,7 @@ struct World {
     if (random.Chance(0.7)) set.pools["pool"].ipv6 = {AddressRange::Parse("2001:db8:1::100-2001:db8:1::1ff").value()};
     set.gateways["g"] = {.name = "g", .is_default = true, .nodes = {.names = {"n1", "n2"}}, .pools = {"pool"}};
     if (random.Chance(0.5)) set.internal = {SomePrefix()};
+    if (random.Chance(0.4)) set.guard = {Prefix::Containing(Source(), random.Chance(0.5) ? 31 : 126)};
     for (int i = 0; i < 6; ++i) {
       const std::string name = std::format("w{}", i);
       set.workloads[name] = {.name = name, .addresses = {Source()}, .labels = {{"app", Letter()}}};
@@ -92,7 +93,8 @@ struct World {
   }
 
   // What the wire must show, in words.
-  std::string Expected(const policy::Flow& flow, const policy::Policy* policy) const {
+  std::string Expected(const policy::Flow& flow, const policy::Policy* policy, bool is_guarded) const {
+    if (is_guarded) return "nothing";
     const std::string as_it_came = "direct from " + flow.source.ToString();
     if (policy == nullptr || policy->action == policy::Action::kDirect) return as_it_came;
     if (policy->action == policy::Action::kDrop) return "nothing";
@@ -220,8 +222,11 @@ TEST_CASE("what leaves a host is what Select says, for random policies and packe
       CAPTURE(int{flow.protocol});
       CAPTURE(flow.port);
       CAPTURE((policy == nullptr ? std::string("no policy") : policy->name));
+      const bool is_guarded = plan::IsGuardedAgainst(inputs, internal, flow);
+      CAPTURE(is_guarded);
       const std::string seen = router.Pass(flow);
-      CHECK(seen == world.Expected(flow, policy));
+      CHECK(seen == world.Expected(flow, policy, is_guarded));
+      if (is_guarded) ++outcomes["guarded"];
       const bool own = seen == "direct from " + flow.source.ToString();
       ++outcomes[own ? "untouched" : seen.substr(0, seen.find(' '))];
     }
@@ -230,6 +235,7 @@ TEST_CASE("what leaves a host is what Select says, for random policies and packe
     CAPTURE(outcome);
     CHECK(outcomes[outcome] > 50);  // or the policies above are no test
   }
+  CHECK(outcomes["guarded"] > 10);
 }
 
 TEST_CASE("a packet that connection tracking calls invalid leaves only where no policy selects its source") {

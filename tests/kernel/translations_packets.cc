@@ -205,6 +205,28 @@ TEST_CASE("translations: what is there already is made liberal, or replaced when
   CHECK(Entries()[0].translated_port == 50'123);
 }
 
+TEST_CASE("translations: what is closed gives its port up for what lives") {
+  GatewayHost gateway;
+  for (const Cast& cast : kCasts) {
+    const auto listener = Listening(cast, 6003);
+    std::uint16_t port = 0;
+    {
+      Conversation closed(cast, cast.a, 0, listener, 6003);
+      port = closed.outside_port;
+      REQUIRE(closed.Works());
+    }
+    int waited = 0;
+    for (; Entries()[0].tcp_state != TCP_CONNTRACK_TIME_WAIT && waited < kPatienceMilliseconds; ++waited) ::usleep(1000);
+    REQUIRE(waited < kPatienceMilliseconds);
+    const auto restored = Restore({{TranslationOf(cast, cast.b, IPPROTO_TCP, 41'000, 6003, port), Address(cast.egress)}});
+    CHECK(restored.replaced == 1);
+    CHECK(restored.refused == 0);
+    REQUIRE(Entries().size() == 1);
+    CHECK(Entries()[0].original.source == Address(cast.b));
+    CHECK(Forget(cast.egress) == 1);
+  }
+}
+
 TEST_CASE("translations: what cannot be made is refused with a reason and does not stop the others") {
   GatewayHost gateway;
   const Cast &cast = kCasts[0], &six = kCasts[1];

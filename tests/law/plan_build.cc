@@ -191,6 +191,35 @@ TEST_CASE("law: the short way after a change of workloads arrives where the long
   CHECK(short_ways > 0);
 }
 
+// Behind every range that begins at `first`.
+state::NftBytes IpAddressLast(const state::NftBytes& first) {
+  const std::vector<std::uint8_t> ones(first.bytes().size(), 0xff);
+  return state::NftBytes::Of(IpAddress::FromBytes(ones));
+}
+
+TEST_CASE("law: a guarded source passes if and only if it is a known workload, by exactly one element") {
+  CHECK(rc::check([] {
+    World world;
+    world.selection->SetWorkloads("file", ArbitraryWorkloads());
+    const State state = Build(world.Input());
+    const auto holds = [&](const std::string& stem, const IpAddress& address) {
+      const state::NftName set{.name = stem + (address.family() == Family::kIpv4 ? "4" : "6")};
+      const state::NftBytes key = state::NftBytes::Of(address);
+      const auto behind = state.elements.upper_bound({.set = set, .first = key, .last = IpAddressLast(key)});
+      return behind != state.elements.begin() && std::prev(behind)->first.set == set && key <= std::prev(behind)->first.last;
+    };
+    for (int i = 0; i < 20; ++i) {
+      const IpAddress address = ArbitraryAddress();
+      const bool guarded = std::ranges::any_of(world.set.guard, [&](const Prefix& prefix) { return prefix.Contains(address); });
+      const bool known = world.selection->WorkloadAt(address) != nullptr;
+      RC_ASSERT(holds("guard", address) == guarded);
+      RC_ASSERT(!(holds("src", address) && holds("known", address)));
+      if (guarded) RC_ASSERT((holds("src", address) || holds("known", address)) == known);
+      if (!guarded) RC_ASSERT(!holds("known", address));
+    }
+  }));
+}
+
 TEST_CASE("law: no id is let through without its address, and no next hop leads nowhere") {
   CHECK(rc::check([] {
     const State state = Build(World().Input());

@@ -136,6 +136,7 @@ inline PolicySet ArbitrarySet() {
   for (Workload& workload : ArbitraryWorkloads()) set.workloads.insert_or_assign(workload.name, workload);
   set.destinations["some"] = {ArbitraryPrefix()};
   if (Chance(50)) set.namespaces["shop"] = {.name = "shop", .labels = {{"app", ArbitraryValue()}}, .gateway = {}};
+  for (int i = *rc::gen::inRange(0, 3); i > 0; --i) set.guard.push_back(ArbitraryPrefix());
   return set;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "egressd/policy/selection.h"
 #include "law/policy_generate.h"
@@ -59,6 +60,7 @@ TEST_CASE("changing workloads step by step ends where building from scratch does
       now[source] = ArbitraryWorkloads();
       std::map<IpAddress, std::string> before;
       for (const auto& [address, source_class] : grown.exact()) before[address] = source_class->ToString();
+      const std::set<IpAddress> known_before = grown.known_in_guard();
       const std::vector<IpAddress> told = grown.SetWorkloads(source, now[source]);
       std::map<IpAddress, std::string> after;
       for (const auto& [address, source_class] : grown.exact()) after[address] = source_class->ToString();
@@ -66,7 +68,9 @@ TEST_CASE("changing workloads step by step ends where building from scratch does
       for (const IpAddress& probe : Probes()) {
         const auto old = before.find(probe);
         const auto fresh = after.find(probe);
-        if ((old == before.end() ? "" : old->second) != (fresh == after.end() ? "" : fresh->second)) changed.push_back(probe);
+        const bool other_class = (old == before.end() ? "" : old->second) != (fresh == after.end() ? "" : fresh->second);
+        const bool other_guard = known_before.contains(probe) != grown.known_in_guard().contains(probe);
+        if (other_class || other_guard) changed.push_back(probe);
       }
       std::ranges::sort(changed);
       RC_ASSERT(told == changed);

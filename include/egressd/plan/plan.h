@@ -100,6 +100,9 @@ bool UpdateProcesses(const Inputs& inputs, state::State& state);
 // connected networks of workloads, this host's own addresses, loopback, link-local, multicast, broadcast.
 policy::InternalNetworks InternalOf(const Inputs& inputs);
 
+// Does the guard of this node drop what goes from here to there? `internal` is InternalOf the same inputs.
+bool IsGuardedAgainst(const Inputs& inputs, const policy::InternalNetworks& internal, const policy::Flow& flow);
+
 // Where an egress IP lives on this node: the gateway's device, else the node's `interface`, else the device whose subnet holds it, else
 // the default route's. nullopt = nowhere: this node cannot hold it.
 std::optional<std::string> UplinkFor(const policy::PolicySet& set, const policy::NodeConfig& config, const state::Host& host,

@@ -16,6 +16,18 @@ enum class Quorum : std::uint8_t { kNone, kMajority };
 // What SIGTERM does with the egress IPs: hand them over, or leave the data path as it is (until the leases run out).
 enum class OnStop : std::uint8_t { kRelease, kKeep };
 
+// Where a container engine is asked for its workloads.
+struct EngineSocket {
+  enum class Use : std::uint8_t {
+    kAuto,  // at the usual places, if it is there
+    kOff,
+    kPath,
+  };
+  Use use = Use::kAuto;
+  std::string path;  // with kPath
+  auto operator<=>(const EngineSocket&) const = default;
+};
+
 struct NodeConfig {
   struct Node {
     std::string name;  // empty = host name, filled in by the daemon
@@ -53,6 +65,8 @@ struct NodeConfig {
     auto operator<=>(const Datapath&) const = default;
   } datapath;
   std::string workloads_directory = "/etc/egressd/workloads.d";
+  EngineSocket docker;
+  EngineSocket podman;
   std::string policy_file = "/etc/egressd/policy.yaml";
   bool replicate_policy = true;  // policy: cluster | file
   std::string control_group;     // group that may use the control socket; empty = the daemon's own

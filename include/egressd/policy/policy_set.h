@@ -174,6 +174,7 @@ struct Namespace {
 };
 
 struct PolicySet {
+  std::vector<Prefix> guard;     // what comes from there, from a source that is no known workload, goes nowhere external
   std::vector<Prefix> internal;
   std::map<std::string, Namespace> namespaces;
   std::map<std::string, Workload> workloads;

@@ -86,13 +86,18 @@ class Selection {
   const PolicySet& set() const;
 
   // Workloads that providers report, beside those in the policy set; `source` (not empty) names the provider and file, e.g.
-  // "workloads.d/erp.yaml". Replaces everything that this source said before. Returns the addresses whose class changed, in order.
+  // "workloads.d/erp.yaml". Replaces everything that this source said before. Returns the addresses whose class changed, and those inside
+  // the set's guard that became known or unknown, in order.
   std::vector<IpAddress> SetWorkloads(const std::string& source, std::vector<Workload> workloads);
 
   // Everything known, from the policy set and the providers, in order of name.
   std::vector<const Workload*> Workloads() const;
   // Is there an address of a known workload, selected or not, for which `test` holds? They come in no order.
   bool AnyWorkloadAddress(const std::function<bool(const IpAddress&)>& test) const;
+  // Addresses of known workloads inside the set's guard, selected or not.
+  const std::set<IpAddress>& known_in_guard() const;
+  // The network of the set's guard that holds a source which is no known workload; nullptr = nothing is guarded against it.
+  const Prefix* GuardAgainst(const IpAddress& source) const;
   // How many addresses `policy` selects through workloads.
   std::size_t WorkloadCount(const std::string& policy) const;
 

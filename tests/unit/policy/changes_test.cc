@@ -39,7 +39,9 @@ TEST_CASE("a change tells each attribute as it was and is") {
   after.workloads["mail"].addresses.push_back(A("10.1.7.21"));
   after.destinations["saas"] = {P("192.0.2.0/24")};
   after.internal = {P("10.0.0.0/8")};
-  CHECK(Told(Sound(), after) == Texts{"created destinations/saas", "unchanged gateway/edge", "created internal", "changed policy/mailer",
+  after.guard = {P("172.18.0.0/16")};
+  CHECK(Told(Sound(), after) == Texts{"created destinations/saas", "unchanged gateway/edge", "created guard", "created internal",
+                                      "changed policy/mailer",
                                       "  description: \"\" -> mail", "  egress_ip: auto -> 203.0.113.10, 2001:db8:1::10",
                                       "  from: app=postfix -> [app=exim, namespace=shop,name=web-*,cidr=10.0.0.0/8,interface=br0]",
                                       "  ports: any -> [tcp/25, udp/8000-8100]", "  priority: 1000 -> 10", "changed pool/public",

@@ -133,6 +133,7 @@ TEST_CASE("where a unit is expected that must not be missed, every unit is looke
   CHECK(in_user.nursery().known == std::set<std::uint64_t>{1, 3});
   Selection open = Of({{.name = "a", .from = {{.units = {"worker@*.service"}}}, .on_no_gateway = OnNoGateway::kDirect}});
   CHECK(open.nursery() == Selection::Nursery{});
+  CHECK(Of({{.name = "a", .from = {{.units = {"a.service"}}}}}, {}).nursery() == Selection::Nursery{});
   CHECK(Of({{.name = "a", .from = {{.users = {"8"}}}}}).nursery() == Selection::Nursery{});
 }
 

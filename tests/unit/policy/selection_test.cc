@@ -173,6 +173,21 @@ TEST_CASE("the policy set has the first word about an address, then the sources 
   CHECK(with_own.Workloads().size() == 2);
 }
 
+TEST_CASE("inside the guard it is told who becomes known, selected or not") {
+  PolicySet set;
+  set.guard = {*Prefix::Parse("10.0.0.0/24")};
+  Selection selection(set, "n1");
+  CHECK(Strings(selection.SetWorkloads("f", {At("in", "10.0.0.1"), At("out", "10.0.1.1")})) == Texts{"10.0.0.1"});
+  CHECK(selection.known_in_guard().size() == 1);
+  CHECK(selection.GuardAgainst(*IpAddress::Parse("10.0.0.1")) == nullptr);
+  CHECK(selection.GuardAgainst(*IpAddress::Parse("10.0.1.9")) == nullptr);
+  REQUIRE(selection.GuardAgainst(*IpAddress::Parse("10.0.0.9")) != nullptr);
+  CHECK(Strings(selection.SetWorkloads("g", {At("too", "10.0.0.1")})) == Texts{});
+  CHECK(Strings(selection.SetWorkloads("f", {})) == Texts{});
+  CHECK(Strings(selection.SetWorkloads("g", {})) == Texts{"10.0.0.1"});
+  CHECK(selection.known_in_guard().empty());
+}
+
 TEST_CASE("class keys come from the content, so every node has the same") {
   PolicySet set = Policies({{.name = "a", .from = {Labelled("app", "web")}}, {.name = "b", .from = {Labelled("tier", "x")}}});
   Add(set, Workload{.name = "w", .addresses = {A("10.0.0.1"), A("10.0.0.2"), A("2001:db8::1")}, .labels = {{"app", "web"}}});

@@ -38,10 +38,8 @@ TEST_CASE("what later builds will do is refused, never ignored") {
     CHECK(finding.message.contains("is not supported by this build"));
     CHECK(PolicyPlaces(PolicyWith(line)).size() == 1);
   }
-  CHECK(PolicyPlaces("version: 1\nguard: [172.18.0.0/16]\n") == Places{"2:1 E010"});
   CHECK(PolicyPlaces("version: 1\npools: {a: {ipv4: [192.0.2.1], subnet: {prefix: 24}}}\n") == Places{"2:32 E010"});
   CHECK(NodePlaces("metrics: {listen: \"127.0.0.1:9799\"}\n") == Places{"1:1 E010"});
-  CHECK(NodePlaces("workloads: {docker: {socket: /run/docker.sock}}\n") == Places{"1:13 E010"});
   CHECK(NodePlaces("node: {address: [192.0.2.1, 192.0.2.2]}\n") == Places{"1:8 E010"});
 }
 
@@ -50,8 +48,7 @@ TEST_CASE("a later key is accepted when it asks for what this build does anyway"
     CAPTURE(line);
     CHECK(PolicyPlaces(PolicyWith(line)).empty());
   }
-  CHECK(PolicyPlaces("version: 1\nguard: []\n").empty());
-  CHECK(NodePlaces("metrics: off\nworkloads: {docker: auto, podman: off}\n").empty());
+  CHECK(NodePlaces("metrics: off\n").empty());
   CHECK(FirstInPolicy(PolicyWith("replicas: 2")).hint.contains("replicas: 1"));
 }
 

@@ -21,7 +21,7 @@ cluster:
   quorum: majority
 tunnel: {device: eg0, vni: 200, port: 7790, mtu: 1400, ipv4: 198.18.0.0/16, ipv6: "fd00:1::/64"}
 datapath: {rule_priority: 98, tables: 27000-27255, next_hop_mark: 0x00ff0000}
-workloads: {directory: /srv/workloads, docker: auto, podman: off}
+workloads: {directory: /srv/workloads, docker: /run/other/docker.sock, podman: off}
 policy_file: /etc/egressd/site.yaml
 policy: file
 control: {group: egressd}
@@ -58,6 +58,8 @@ TEST_CASE("every key of the node file is read") {
   CHECK(config.datapath.last_table == 27255);
   CHECK(config.datapath.next_hop_mark == 0x00ff0000);
   CHECK(config.workloads_directory == "/srv/workloads");
+  CHECK(config.docker == policy::EngineSocket{.use = policy::EngineSocket::Use::kPath, .path = "/run/other/docker.sock"});
+  CHECK(config.podman.use == policy::EngineSocket::Use::kOff);
   CHECK(config.policy_file == "/etc/egressd/site.yaml");
   CHECK_FALSE(config.replicate_policy);
   CHECK(config.control_group == "egressd");
@@ -97,6 +99,22 @@ TEST_CASE("faults of the node file are found where they stand") {
   CHECK(NodePlaces("datapath: {next_hop_mark: \"0xff000000\"}\n") == Places{"1:27 E151"});
   CHECK(NodePlaces("policy: yes\n") == Places{"1:9 E152"});
   CHECK(NodePlaces("control: {socket: /run/x}\n") == Places{"1:11 E008"});
+}
+
+TEST_CASE("where container engines are asked") {
+  using Use = policy::EngineSocket::Use;
+  const auto docker = [](const std::string& value) { return ParseNodeConfig("workloads: {docker: " + value + "}\n", "f"); };
+  CHECK(docker("auto").value.docker.use == Use::kAuto);
+  CHECK(docker("off").value.docker.use == Use::kOff);
+  CHECK(docker("/run/user/1000/docker.sock").value.docker.path == "/run/user/1000/docker.sock");
+  CHECK(ParseNodeConfig("version: 1\n", "f").value.podman.use == Use::kAuto);
+  const std::string long_path = "/run/" + std::string(103, 'x');
+  for (const std::string& value : {std::string("maybe"), std::string("docker.sock"), std::string("\"\""), long_path}) {
+    CAPTURE(value);
+    CHECK(PlacesOf(docker(value).findings) == Places{"1:21 E152"});
+  }
+  CHECK(NodePlaces("workloads: {docker: [/run/docker.sock]}\n") == Places{"1:13 E152"});
+  CHECK(NodePlaces("workloads: {docker: {socket: /run/docker.sock}}\n") == Places{"1:13 E152"});
 }
 
 TEST_CASE("a drop-in file has workloads and nothing else") {

@@ -10,6 +10,7 @@ namespace {
 using policy::Requirement;
 
 constexpr std::string_view kWhole = R"yaml(version: 1
+guard: [172.18.0.0/16, "fd00:18::/64"]
 internal: [10.0.0.0/8]
 workloads:
   erp: {addresses: [10.1.7.20, "2001:db8::20"], labels: {app: erp}, namespace: finance, node: app7}
@@ -61,6 +62,7 @@ TEST_CASE("every key of the grammar is read") {
   }
   REQUIRE(parsed.ok());
   const policy::PolicySet& set = parsed.value;
+  CHECK(set.guard == std::vector{*Prefix::Parse("172.18.0.0/16"), *Prefix::Parse("fd00:18::/64")});
   CHECK(set.internal == std::vector{*Prefix::Parse("10.0.0.0/8")});
   const policy::Workload& erp = set.workloads.at("erp");
   CHECK(erp.addresses == std::vector{*IpAddress::Parse("10.1.7.20"), *IpAddress::Parse("2001:db8::20")});
