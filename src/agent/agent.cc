@@ -75,6 +75,11 @@ void Agent::Body::Take(Time at, const HostChanged& input, Output&) {
   host = input.host;
   host_known = true;
   view_changed = build_needed = true;
+  processes.addresses.clear();
+  for (const state::HostDevice& device : host.devices) {
+    for (const Prefix& prefix : device.addresses) processes.addresses.push_back(prefix.address);
+  }
+  FollowProcesses();
   UpdateUnderlay(at);
 }
 
@@ -96,6 +101,23 @@ void Agent::Body::Take(Time, const WorkloadsChanged& input, Output&) {
     } else if (!changed.empty()) {
       commit_needed = true;
     }
+  }
+}
+
+void Agent::Body::Take(Time, const ProcessesChanged& input, Output&) {
+  if (input.cgroups) processes.cgroups = *input.cgroups;
+  if (input.users) processes.users = *input.users;
+  FollowProcesses();
+}
+
+void Agent::Body::FollowProcesses() {
+  const bool soon = pending && pending->compiled->selection->SetProcesses(processes);
+  const bool now_too = in_force->selection && in_force->selection->SetProcesses(processes);
+  if (!soon && !now_too) return;
+  if (build_needed || view_changed || pending || !synced || !plan::UpdateProcesses(inputs, desired)) {
+    build_needed = true;
+  } else {
+    commit_needed = true;
   }
 }
 

@@ -34,8 +34,9 @@ void IndexBindings(Compiled& compiled) {
 }  // namespace
 
 std::unique_ptr<policy::Selection> Agent::Body::Compile(policy::PolicySet set) const {
-  auto selection = std::make_unique<policy::Selection>(std::move(set), settings.config.node.name);
+  auto selection = std::make_unique<policy::Selection>(std::move(set), settings.config.node.name, settings.config.node.labels);
   for (const auto& [source, known] : workloads) selection->SetWorkloads(source, known);
+  selection->SetProcesses(processes);
   return selection;
 }
 
@@ -191,7 +192,7 @@ void Agent::Body::PutInForce(std::unique_ptr<Compiled> compiled) {
     const auto found = gateways.find(entry.first);
     return found == gateways.end() || found->second.health.empty();
   });
-  view_changed = recheck = true;
+  view_changed = recheck = policy_is_new = true;
 }
 
 void Agent::Body::Adopt(const gossip::Generation& generation, Output& output) {
@@ -253,8 +254,7 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
   retry_at = kNever;
   retry_after = Duration{0};
   if (pending && pending->revision != 0) FinishApply(output);
-  if (recheck) output.recheck_connections = true;
-  recheck = false;
+  if (recheck) RecheckConnections(output);
   const auto held_in = [](const std::map<IpAddress, plan::Hold>& holds, const IpAddress& address) {
     const auto found = holds.find(address);
     return found != holds.end() && found->second.standing == plan::Hold::Standing::kHeld;

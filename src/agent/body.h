@@ -33,6 +33,8 @@ struct Agent::Body : Knowledge {
   // ---- agent.cc
   void Take(Time now, const HostChanged& input, Output& output);
   void Take(Time now, const WorkloadsChanged& input, Output& output);
+  void Take(Time now, const ProcessesChanged& input, Output& output);
+  void FollowProcesses();
   void Take(Time now, const HandOver& input, Output& output);
   void Take(Time now, const Leave& input, Output& output);
   void Take(Time now, const Tick& input, Output& output);
@@ -172,6 +174,11 @@ struct Agent::Body : Knowledge {
   void Rebuild(Output& output);
   void ForgetPolicyOfInputs();                           // before what they point into goes away
   bool IsGatewayNode(const std::string& gateway, const std::string& name, const policy::Labels& labels) const;
+
+  // ---- stay.cc
+  void RecheckConnections(Output& output);
+  const policy::InternalNetworks& InternalNow();
+  std::optional<bool> OwnMayStay(const policy::Flow& original, const IpAddress& translated, std::uint16_t mark);
 
   // ---- status.cc, health.cc
   std::vector<NodeStatus> NodeStatuses() const;

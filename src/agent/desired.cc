@@ -332,8 +332,7 @@ void Agent::Body::Rebuild(Output& output) {
   if (!commit_needed && !(apply_waits && (committed_revision != revision || !kernel_error.empty()))) {
     if (apply_waits) {  // nothing to do for the kernel: it is in force as it is
       FinishApply(output);
-      output.recheck_connections = true;
-      recheck = false;
+      RecheckConnections(output);
     }
     return;
   }

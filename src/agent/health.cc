@@ -40,6 +40,23 @@ void AddAddresses(const Status& status, std::vector<Health>& health) {
   }
 }
 
+// Selectors of processes that can select nothing on this node as it is.
+void AddProcesses(const policy::Selection& selection, std::vector<Health>& health) {
+  for (const policy::Policy* policy : policy::InOrder(selection.set())) {
+    for (const policy::Selector& selector : policy->from) {
+      if (!selector.names_processes() || !selection.Counts(selector)) continue;
+      for (const std::string& user : selector.users) {
+        if (policy::UserNumber(selection.processes(), user)) continue;
+        health.push_back({.code = "W112", .object = policy->name, .text = std::format("this host has no user {} in /etc/passwd", user),
+                          .hint = "write the user's number if another service knows the name, or `node:` where it is meant"});
+      }
+      if (selector.units.empty() || !selection.processes().cgroups.empty()) continue;
+      health.push_back({.code = "W113", .object = policy->name, .text = "no cgroups of version 2 here: `unit` selects nothing",
+                        .hint = "boot with systemd.unified_cgroup_hierarchy=1, or `node:` where units are meant"});
+    }
+  }
+}
+
 void AddRejected(const RejectedDatagrams& rejected, std::vector<Health>& health) {
   const auto add = [&](std::uint64_t count, std::string_view what, std::string_view hint) {
     if (count == 0) return;
@@ -115,6 +132,7 @@ std::vector<Health> Agent::Body::HealthFindings(const Status& status) const {
   AddAddresses(status, health);
   AddRejected(rejected, health);
   std::ranges::stable_sort(health, [](const Health& a, const Health& b) { return a.error && !b.error; });
+  if (in_force->selection) AddProcesses(*in_force->selection, health);
   return health;
 }
 

@@ -48,6 +48,7 @@ struct Knowledge {
   std::optional<IpAddress> underlay;
   std::uint16_t tunnel_number = 0;
   std::map<std::string, std::vector<policy::Workload>> workloads;
+  policy::Processes processes;
 
   bool synced = false;
   bool leaving = false;
@@ -87,6 +88,8 @@ struct Knowledge {
   Time retry_at = kNever;                                // of a commit that the kernel refused
   Duration retry_after{0};
   bool recheck = false;                                  // connections, after the next commit
+  bool policy_is_new = false;                            // since the last time that they were
+  bool own_in_doubt = false;                             // this time: those of the host's own processes, too (see OwnMayStay)
   Announcer announcer;
 
   // For MayStay, which is asked for every tracked connection: InternalOf the inputs of this revision.

@@ -1,5 +1,6 @@
 // Which tracked connections a change of policy ends.
 #include <algorithm>
+#include <utility>
 
 #include "agent/body.h"
 
@@ -22,7 +23,49 @@ bool TranslatedForCarrier(const plan::Inputs& inputs, const policy::Binding& bin
   return carrier->second.kind == plan::Carrier::Kind::kNobody || !binding.egress_ip || translated == *binding.egress_ip;
 }
 
+bool NamesProcesses(const policy::Selection& selection, const policy::Policy& policy) {
+  return policy.enabled && std::ranges::any_of(policy.from, [&](const policy::Selector& selector) {
+    return selector.names_processes() && selection.Counts(selector);
+  });
+}
+
 }  // namespace
+
+void Agent::Body::RecheckConnections(Output& output) {
+  output.recheck_connections = true;
+  recheck = false;
+  own_in_doubt = std::exchange(policy_is_new, false);
+}
+
+const policy::InternalNetworks& Agent::Body::InternalNow() {
+  if (internal_revision != revision) {
+    internal = plan::InternalOf(inputs);
+    internal_revision = revision;
+  }
+  return internal;
+}
+
+// Conntrack does not tell which process a connection is of. A policy that sends it may go on doing so, for what it is still about; one that
+// has just come asks for all others to be looked at again: the next packet of each comes from its process, and the kernel decides anew, for
+// most of them that nothing changes. nullopt: its address decides.
+std::optional<bool> Agent::Body::OwnMayStay(const policy::Flow& original, const IpAddress& translated, std::uint16_t mark) {
+  const policy::Selection& selection = *in_force->selection;
+  const policy::PolicySet& set = selection.set();
+  if (!selection.names_processes() || !std::ranges::contains(processes.addresses, original.source)) return std::nullopt;
+  const auto IsAbout = [&](const policy::Policy& policy) {
+    return NamesProcesses(selection, policy) && !policy::WhyNotDestination(set, policy, InternalNow(), original);
+  };
+  if (mark != 0 && mark != kDirectMark) {
+    const policy::Binding& binding = *BindingOf(in_force->generation.bindings, EgressId{mark});
+    const auto policy = set.policies.find(binding.policy);
+    if (policy == set.policies.end() || !IsAbout(policy->second)) return std::nullopt;
+    return TranslatedForCarrier(inputs, binding, translated);
+  }
+  if (!own_in_doubt) return true;
+  // Whatever else translated it must go on doing so.
+  const bool untouched = translated == original.source;
+  return !untouched || std::ranges::none_of(set.policies, [&](const auto& entry) { return IsAbout(entry.second); });
+}
 
 // A connection stays when what was decided for it is what would be decided now:
 //   mark 0       never decided: it was there before a policy spoke about its source. It stays unless one would send or drop it now.
@@ -34,19 +77,16 @@ bool Agent::MayStay(const policy::Flow& original, const IpAddress& translated, s
   if (selection == nullptr) return true;
   const policy::Binding* binding = BindingOf(body.in_force->generation.bindings, EgressId{mark});
   if (mark != 0 && mark != kDirectMark && binding == nullptr) return false;
-  if (body.internal_revision != body.revision) {
-    body.internal = plan::InternalOf(body.inputs);
-    body.internal_revision = body.revision;
-  }
   // What a workload that is gone left behind must not carry the next one with its address.
-  if (plan::IsGuardedAgainst(body.inputs, body.internal, original)) return false;
+  if (plan::IsGuardedAgainst(body.inputs, body.InternalNow(), original)) return false;
+  if (const std::optional<bool> stays = body.OwnMayStay(original, translated, mark)) return *stays;
   const policy::SourceClass* source = selection->ClassOf(original.source);
   if (source == nullptr) return true;
   // Conntrack does not tell the device; where it would decide, nothing is known.
   const auto names_device = [](const policy::Interest& interest) { return !interest.interfaces.empty(); };
   const bool depends_on_device = std::ranges::any_of(source->interests, names_device);
   if (depends_on_device && original.interface.empty()) return true;
-  const policy::Policy* policy = policy::Select(*selection, body.internal, original);
+  const policy::Policy* policy = policy::Select(*selection, body.InternalNow(), original);
   const bool direct = policy == nullptr || policy->action == policy::Action::kDirect;
   if (direct) return mark == 0 || mark == kDirectMark;
   if (policy->action == policy::Action::kDrop) return false;

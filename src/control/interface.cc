@@ -155,6 +155,7 @@ std::vector<Symbol> MethodsAndErrors() {
         {"rejected", "[]Rejection"},
         {"source", "string"},
         {"workload", "string"},
+        {"process", "string"},
         {"destination", "string"}}},
       {"Events", kMethod, {}, {{"events", "[]Event"}}, true},
       {"GetPolicy", kMethod, {}, {{"generation", "int"}, {"text", "string"}}},

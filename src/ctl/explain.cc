@@ -49,8 +49,9 @@ int Explain(Session& session) {
   }
   const std::string destination =
       end->port == 0 ? end->address.ToString() : Endpoint{.address = end->address, .port = end->port}.ToString();
-  const std::string& workload = found["workload"].text();
-  std::string out = std::format("from  {}{}\n", found["source"].text(), workload.empty() ? "" : "  " + workload);
+  const std::string& process = found["process"].text();
+  const std::string& whose = process.empty() ? found["workload"].text() : process;
+  std::string out = std::format("from  {}{}\n", found["source"].text(), whose.empty() ? "" : "  " + whose);
   out += std::format("to    {} {}\n\n", destination, ProtocolName(end->protocol));
   std::vector<std::vector<std::string>> rows{{"POLICY", "RESULT"}};
   if (!found["policy"].text().empty()) {

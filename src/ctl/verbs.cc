@@ -31,7 +31,7 @@ std::span<const Verb> Verbs() {
        Get},
       {"explain",
        "which policy decides about a flow, and why not the others",
-       {{"source", "address, workload or namespace/workload"}, {"destination", "ADDRESS[:PORT[/PROTO]]"}},
+       {{"source", "address, workload, namespace/workload, unit:NAME or user:NAME"}, {"destination", "ADDRESS[:PORT[/PROTO]]"}},
        {{"-i,--interface", "DEV", "the device through which the traffic enters this node"}},
        Explain},
       {"events", "what happened", {}, {{"-f,--follow", nullptr, "go on as things happen"}}, Events},

@@ -5,6 +5,8 @@
 #include <set>
 #include <string_view>
 
+#include "daemon/flow_source.h"
+
 namespace egressd::daemon {
 
 using control::Json;
@@ -13,7 +15,7 @@ namespace {
 
 constexpr const char* kCounters[] = {"not_held",   "no_gateway",  "wrong_source", "not_a_peer",
                                      "unexpected", "policy_drop", "untracked",    "hairpin",
-                                     "lease_over", "not_answered", "unknown_source"};
+                                     "lease_over", "not_answered", "unknown_source", "unknown_unit", "other_process"};
 
 Json Texts(const std::vector<IpAddress>& addresses) {
   Json::Array out;
@@ -298,6 +300,7 @@ Json ExplainAnswer(const Core& core, const policy::Flow& flow) {
                       {"rejected", rejected},
                       {"source", flow.source.ToString()},
                       {"workload", workload},
+                      {"process", ToString(flow.process)},
                       {"destination", flow.destination.ToString()}};
 }
 

@@ -103,6 +103,9 @@ Result<void> Daemon::OpenEdges() {
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
   workloads_.emplace(std::move(*follower));
+  auto processes = Processes::Open();
+  if (!processes) return std::unexpected(std::move(processes.error()).In("processes"));
+  processes_.emplace(std::move(*processes));
   auto containers = Containers::Open(config);
   if (!containers) return std::unexpected(std::move(containers.error()).In("containers"));
   containers_.emplace(std::move(*containers));
@@ -137,6 +140,12 @@ Result<void> Daemon::Register() {
   if (done) {
     done = loop_.OnReadable(workloads_->fd(), [this] {
       for (auto& change : workloads_->Take()) core_->Feed(std::move(change));
+    });
+  }
+  for (const int fd : processes_->fds()) {
+    if (!done) break;
+    done = loop_.OnReadable(fd, [this] {
+      if (auto change = processes_->Take()) core_->Feed(std::move(*change));
     });
   }
   for (const int fd : containers_->fds()) {
@@ -183,6 +192,7 @@ int Daemon::Run() {
   if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) Debug(std::format("memory is not locked: {}", std::strerror(errno)));
   Info(std::format("egressd {} on {}: cluster {}, {}", EGRESSD_VERSION, setup_.config.node.name, setup_.config.cluster.name,
                    setup_.keys.empty() ? std::string("of one (no gossip key)") : std::format("{} gossip key(s)", setup_.keys.size())));
+  core_->Feed(processes_->Scan());
   // Before anything is committed: with fewer workloads than there are the first commit would take away what the kernel has of the others.
   containers_->Await(kLongestFirstLook);
   while (containers_->has_changes()) FeedContainers();
@@ -271,6 +281,7 @@ void Daemon::Reload(const std::shared_ptr<control::Call>& call) {
   }
   core_->LookAtHost();
   for (auto& change : workloads_->Scan()) core_->Feed(std::move(change));
+  core_->Feed(processes_->Scan());
   ReadPolicyFile([this, call, notes](const agent::ApplyResult* result) {
     NotifySystemd("READY=1\nSTATUS=reloaded");
     if (!call) return;

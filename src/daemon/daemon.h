@@ -11,6 +11,7 @@
 #include "daemon/core.h"
 #include "daemon/event_loop.h"
 #include "daemon/journal.h"
+#include "daemon/processes.h"
 #include "daemon/service.h"
 #include "daemon/setup.h"
 #include "daemon/workloads.h"
@@ -45,6 +46,7 @@ class Daemon {
   Journal journal_;
   std::optional<Core> core_;
   std::optional<Workloads> workloads_;
+  std::optional<Processes> processes_;
   std::optional<Containers> containers_;
   std::optional<Service> service_;
   std::optional<control::Server> server_;

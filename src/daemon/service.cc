@@ -4,6 +4,7 @@
 #include <format>
 #include <set>
 
+#include "daemon/flow_source.h"
 #include "daemon/log.h"
 #include "daemon/setup.h"
 #include "egressd/control/files.h"
@@ -39,25 +40,6 @@ std::optional<ConnectionCounts> CountConnections() {
     return std::nullopt;
   }
   return counts;
-}
-
-// The source of a flow: an address, "name" or "namespace/name" of a workload (its first address of the destination's family).
-Result<IpAddress> SourceOf(const agent::Agent& agent, const std::string& text, Family family) {
-  if (auto address = IpAddress::Parse(text)) {
-    if (address->family() != family) return Fail(ErrorKind::kInvalid, text + " and the destination are not of one family");
-    return address;
-  }
-  bool known = false;
-  if (agent.selection() != nullptr) {
-    for (const policy::Workload* workload : agent.selection()->Workloads()) {
-      if (workload->name != text && workload->namespace_ + '/' + workload->name != text) continue;
-      known = true;
-      const auto found = std::ranges::find(workload->addresses, family, &IpAddress::family);
-      if (found != workload->addresses.end()) return *found;
-    }
-  }
-  if (known) return Fail(ErrorKind::kNotFound, std::format("workload {} has no {} address", text, ToString(family)));
-  return Fail(ErrorKind::kNotFound, text + " is neither an address nor a known workload");
 }
 
 Result<agent::KeyOrder> KeyOrderOf(const Json& parameters) {
@@ -171,7 +153,7 @@ void Service::Explain(std::shared_ptr<control::Call> call) {
   const Json& parameters = call->parameters();
   const auto destination = IpAddress::Parse(parameters["destination"].text());
   if (!destination) return call->Fail(control::kBadArgument, Message("destination: " + destination.error().message));
-  const auto source = SourceOf(core_->agent(), parameters["source"].text(), destination->family());
+  const auto source = SourceOf(*core_, parameters["source"].text(), destination->family());
   if (!source) {
     return call->Fail(source.error().kind == ErrorKind::kNotFound ? control::kNoSuchObject : control::kBadArgument,
                       Message(source.error().message));
@@ -180,11 +162,13 @@ void Service::Explain(std::shared_ptr<control::Call> call) {
   const std::int64_t port = parameters["port"].integer();
   if (protocol < 0 || protocol > 255 || port < 0 || port > 65535)
     return call->Fail(control::kBadArgument, Message("no such protocol or port"));
-  call->Reply(ExplainAnswer(*core_, {.source = *source,
-                                     .interface = parameters["interface"].text(),
-                                     .destination = *destination,
-                                     .protocol = static_cast<std::uint8_t>(protocol),
-                                     .port = static_cast<std::uint16_t>(port)}));
+  const policy::Flow flow{.source = source->address,
+                          .interface = parameters["interface"].text(),
+                          .destination = *destination,
+                          .protocol = static_cast<std::uint8_t>(protocol),
+                          .port = static_cast<std::uint16_t>(port),
+                          .process = source->process};
+  call->Reply(ExplainAnswer(*core_, flow));
 }
 
 void Service::Events(std::shared_ptr<control::Call> call) { journal_->Serve(std::move(call)); }

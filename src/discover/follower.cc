@@ -11,6 +11,7 @@
 #include <cstring>
 #include <set>
 
+#include "discover/notifications.h"
 #include "egressd/base/hash.h"
 
 namespace egressd::discover {
@@ -127,27 +128,17 @@ std::vector<FileChange> Follower::Scan() {
 std::vector<FileChange> Follower::Take() {
   std::set<std::string> names;
   bool everything = false;
-  alignas(inotify_event) std::array<char, 16384> buffer;
-  for (;;) {
-    const ssize_t got = ::read(inotify_.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    for (std::size_t at = 0; at < static_cast<std::size_t>(got);) {
-      inotify_event event{};
-      std::memcpy(&event, buffer.data() + at, sizeof event);
-      const std::string name = event.len > 0 ? std::string(buffer.data() + at + sizeof event) : std::string();
-      at += sizeof event + event.len;
-      if ((event.mask & IN_Q_OVERFLOW) != 0) everything = true;
-      if (event.wd != watch_) continue;
-      if (watched_ != directory_ || (event.mask & (kSelfEvents | IN_IGNORED | IN_UNMOUNT)) != 0) {
-        everything = true;
-        continue;
-      }
-      if (!IsDropIn(name)) continue;
-      if ((event.mask & IN_CREATE) != 0 && !IsLink(directory_ + '/' + name)) continue;
-      names.insert(name);
+  ForEachNotification(inotify_, [&](const inotify_event& event, const std::string& name) {
+    if ((event.mask & IN_Q_OVERFLOW) != 0) everything = true;
+    if (event.wd != watch_) return;
+    if (watched_ != directory_ || (event.mask & (kSelfEvents | IN_IGNORED | IN_UNMOUNT)) != 0) {
+      everything = true;
+      return;
     }
-  }
+    if (!IsDropIn(name)) return;
+    if ((event.mask & IN_CREATE) != 0 && !IsLink(directory_ + '/' + name)) return;
+    names.insert(name);
+  });
   if (everything) {
     Watch();
     // Between the loss of a watch and the new one nobody was looking.

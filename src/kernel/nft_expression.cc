@@ -1,5 +1,5 @@
 // Each expression of ours is one of the kernel's virtual machine, but for the MSS, which is written from a
-// register.
+// register, and the user, whose order is turned.
 #include <stdio.h>  // libnftnl/expr.h needs it, from C
 
 #include <arpa/inet.h>
@@ -38,6 +38,8 @@ std::uint32_t KeyNumber(state::NftMeta::Key key) {
       return NFT_META_IIFNAME;
     case Key::kOifname:
       return NFT_META_OIFNAME;
+    case Key::kSkuid:
+      return NFT_META_SKUID;
   }
   EGRESSD_ASSERT(false);
 }
@@ -59,7 +61,14 @@ std::vector<nftnl_expr*> Of(const state::NftMeta& meta) {
   auto* expression = New("meta");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_META_KEY, KeyNumber(meta.key));
   nftnl_expr_set_u32(expression, meta.store ? NFTNL_EXPR_META_SREG : NFTNL_EXPR_META_DREG, meta.reg);
-  return {expression};
+  if (meta.key != state::NftMeta::Key::kSkuid) return {expression};
+  auto* order = New("byteorder");
+  nftnl_expr_set_u32(order, NFTNL_EXPR_BYTEORDER_SREG, meta.reg);
+  nftnl_expr_set_u32(order, NFTNL_EXPR_BYTEORDER_DREG, meta.reg);
+  nftnl_expr_set_u32(order, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+  nftnl_expr_set_u32(order, NFTNL_EXPR_BYTEORDER_LEN, 4);
+  nftnl_expr_set_u32(order, NFTNL_EXPR_BYTEORDER_SIZE, 4);
+  return {expression, order};
 }
 
 std::vector<nftnl_expr*> Of(const state::NftCt& ct) {
@@ -75,6 +84,14 @@ std::vector<nftnl_expr*> Of(const state::NftPayload& payload) {
   nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_BASE, static_cast<std::uint32_t>(payload.base));
   nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_OFFSET, payload.offset_bytes);
   nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_LEN, payload.length_bytes);
+  return {expression};
+}
+
+std::vector<nftnl_expr*> Of(const state::NftCgroup& cgroup) {
+  auto* expression = New("socket");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_CGROUPV2);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_SOCKET_LEVEL, cgroup.level);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_SOCKET_DREG, cgroup.reg);
   return {expression};
 }
 

@@ -19,7 +19,7 @@ using Type = NftSet::Type;
 
 // nft's numbers for its data types; a concatenation shifts by 6 bits for each field.
 constexpr std::uint32_t kIpaddr = 7, kIp6addr = 8, kInetProtocol = 12, kInetService = 13, kMark = 19,
-                        kIfname = 41;
+                        kUid = 24, kIfname = 41, kCgroupsv2 = 46;
 constexpr std::uint32_t Concatenated(std::uint32_t first, std::uint32_t second) {
   return first << 6 | second;
 }
@@ -31,7 +31,7 @@ struct Shape {
   Type type;
   std::uint32_t number;
   std::uint32_t byte_order;
-  std::array<std::uint8_t, 2> fields;  // lengths in bytes before padding; {} = not a concatenation
+  std::array<std::uint8_t, 3> fields;  // lengths in bytes before padding; {} = not a concatenation
 };
 constexpr Shape kShapes[] = {
     {Type::kIpv4, kIpaddr, kNetworkOrder, {}},
@@ -42,6 +42,10 @@ constexpr Shape kShapes[] = {
     {Type::kMarkIpv4, Concatenated(kMark, kIpaddr), kNoOrder, {4, 4}},
     {Type::kMarkIpv6, Concatenated(kMark, kIp6addr), kNoOrder, {4, 16}},
     {Type::kProtocolPort, Concatenated(kInetProtocol, kInetService), kNoOrder, {1, 2}},
+    {Type::kMarkMark, Concatenated(kMark, kMark), kNoOrder, {4, 4}},
+    {Type::kCgroup, kCgroupsv2, kHostOrder, {}},
+    {Type::kMarkUserIpv4, Concatenated(Concatenated(kMark, kUid), kIpaddr), kNoOrder, {4, 4, 4}},
+    {Type::kMarkUserIpv6, Concatenated(Concatenated(kMark, kUid), kIp6addr), kNoOrder, {4, 4, 16}},
 };
 
 const Shape* Find(Type type) {
@@ -106,7 +110,7 @@ void EncodeSet(nlmsghdr* message, const NftSet& set, std::uint32_t id) {
   }
   if (set.intervals && IsConcatenation(set.type)) {
     nftnl_set_set_data(encoded.get(), NFTNL_SET_DESC_CONCAT, shape->fields.data(),
-                       static_cast<std::uint32_t>(shape->fields.size()));
+                       static_cast<std::uint32_t>(std::ranges::count_if(shape->fields, [](std::uint8_t field) { return field != 0; })));
   }
   PutUserData(encoded.get(), set);
   nftnl_set_nlmsg_build_payload(message, encoded.get());

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <format>
 
+#include "egressd/base/ids.h"
 #include "net/socket.h"
 
 namespace egressd::net {
@@ -22,6 +23,7 @@ std::expected<Fd, Failure> OpenTowards(const Endpoint& target, const std::option
   const int family = target.address.family() == Family::kIpv4 ? AF_INET : AF_INET6;
   Fd fd(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
   if (!fd.is_open()) return std::unexpected(FailureOf(errno));
+  SetOption(fd, SOL_SOCKET, SO_MARK, static_cast<int>(kDaemonMark));
   // What the node says to itself does not pass the uplink.
   if (device && !target.address.is_loopback() &&
       ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device->data(), static_cast<socklen_t>(device->size())) != 0) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <format>
 
+#include "egressd/base/ids.h"
 #include "net/socket.h"
 
 namespace egressd::net {
@@ -25,6 +26,7 @@ Result<Fd> Open(Family family) {
   Fd fd(::socket(family == Family::kIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP));
   if (!fd.is_open()) return std::unexpected(SystemError("udp socket", errno));
   if (family == Family::kIpv6) SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  SetOption(fd, SOL_SOCKET, SO_MARK, static_cast<int>(kDaemonMark));
   return fd;
 }
 

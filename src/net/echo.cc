@@ -12,6 +12,7 @@
 #include <span>
 #include <utility>
 
+#include "egressd/base/ids.h"
 #include "net/socket.h"
 
 namespace egressd::net {
@@ -55,6 +56,7 @@ Result<Fd> Open(Family family, std::uint16_t identifier) {
     SetOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
   }
   Prioritise(fd, family);
+  SetOption(fd, SOL_SOCKET, SO_MARK, static_cast<int>(kDaemonMark));
   // What came between the making of the socket and its filter.
   std::array<std::uint8_t, kMessageBytes> nothing;
   for (;;) {

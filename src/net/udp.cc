@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "egressd/base/ids.h"
 #include "net/socket.h"
 
 namespace egressd::net {
@@ -24,6 +25,7 @@ Result<UdpSocket> UdpSocket::Bind(const Endpoint& local) {
   // Wishes, not conditions: larger buffers, and an address that comes up later than this daemon does.
   SetOption(fd, SOL_SOCKET, SO_RCVBUF, kBufferBytes);
   SetOption(fd, SOL_SOCKET, SO_SNDBUF, kBufferBytes);
+  SetOption(fd, SOL_SOCKET, SO_MARK, static_cast<int>(kDaemonMark));
   if (ipv4) {
     SetOption(fd, IPPROTO_IP, IP_FREEBIND, 1);
   } else {

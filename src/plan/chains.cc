@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "plan/processes.h"
 #include "plan/rule.h"
 
 namespace egressd::plan {
@@ -52,15 +53,7 @@ void PutEntrances(const Facts& facts, state::State& state) {
                {Words().From(facts.tunnel().device).Goto(chain::kFromTunnel), Words().ConnectionIs(Direction::kReply).Return(),
                 Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore), Words().Goto(chain::kClassify)});
 
-  // The host's own processes: only those that use a workload's address. A changed mark makes the kernel route again.
-  Rules own{Words().ConnectionIs(Direction::kReply).Return(),
-            Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore)};
-  for (const Family family : kBoth) {
-    own.push_back(Words().SetConnectionMarkBySource(family, PerFamily(stem::kSource, family)).Goto(chain::kDispatchOwn));
-  }
-  PutBaseChain(state, chain::kOutput, {.type = NftHook::Type::kRoute, .point = NftHook::Point::kOutput, .priority = kMangle},
-               std::move(own));
-
+  PutOutput(facts, state);
   PutChain(state, chain::kDecidedBefore,
            {Words().ConnectionMark(kIdMask, kDirectMark).Return(), Words().SetPacketMarkByConnectionId(set::kNextHop).Return(),
             Words().Goto(chain::kNoGateway)});
@@ -95,6 +88,9 @@ void PutClassify(const Facts& facts, state::State& state) {
   for (const Family family : kBoth) {
     own.push_back(Words().DestinationIn(family, PerFamily(stem::kLocal, family)).Goto(chain::kDirect));
     own.push_back(Words().DestinationIn(family, PerFamily(stem::kPeers, family)).Goto(chain::kDirect));
+  }
+  for (const Prefix& network : {facts.tunnel().ipv4, facts.tunnel().ipv6}) {
+    own.push_back(Words().DestinationIn(network).Goto(chain::kDirect));
   }
   own.push_back(Words().Goto(chain::kDispatch));
   PutChain(state, chain::kDispatchOwn, std::move(own));
@@ -245,6 +241,21 @@ void PutNeighbours(state::State& state) {
 
 void PutChain(state::State& state, std::string_view name, Rules rules) {
   state::Put(state.chains, state::NftChain{.key = {.name = std::string(name)}, .rules = std::move(rules)});
+}
+
+// The host's own processes: those that a policy speaks of, and those that use a workload's address. A changed mark makes the kernel route
+// again.
+void PutOutput(const Facts& facts, state::State& state) {
+  Rules own{Words().ConnectionIs(Direction::kReply).Return()};
+  for (NftRule& rule : DecidedRules(facts)) own.push_back(std::move(rule));
+  own.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore));
+  own.push_back(Words().PacketMark(0xffffffff, kDaemonMark).Return());
+  for (NftRule& rule : ProcessRules(facts)) own.push_back(std::move(rule));
+  for (const Family family : kBoth) {
+    own.push_back(Words().SetConnectionMarkBySource(family, PerFamily(stem::kSource, family)).Goto(chain::kDispatchOwn));
+  }
+  PutBaseChain(state, chain::kOutput, {.type = NftHook::Type::kRoute, .point = NftHook::Point::kOutput, .priority = kMangle},
+               std::move(own));
 }
 
 void PutSkeletonChains(const Facts& facts, state::State& state) {

@@ -15,6 +15,9 @@ namespace egressd::plan {
 // A chain without a hook.
 void PutChain(state::State& state, std::string_view name, std::vector<state::NftRule> rules);
 
+// The entrance of the host's own traffic; its rules follow the units in use (processes.h).
+void PutOutput(const Facts& facts, state::State& state);
+
 void PutSkeletonChains(const Facts& facts, state::State& state);
 
 }  // namespace egressd::plan

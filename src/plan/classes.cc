@@ -134,6 +134,19 @@ std::optional<std::uint32_t> SimpleMark(const Facts& facts, const SourceClass& s
   return DecidedMark(bindings.front()->id);
 }
 
+std::vector<std::uint32_t> MarksOf(const Facts& facts, const SourceClass& source_class) {
+  std::vector<std::uint32_t> marks;
+  bool direct = !SimpleMark(facts, source_class);  // what none of its policies is about
+  for (const policy::Interest& interest : source_class.interests) {
+    direct = direct || interest.policy->on_no_gateway == policy::OnNoGateway::kDirect;
+    for (const policy::Binding* binding : facts.BindingsOf(interest.policy->name, source_class.family)) {
+      marks.push_back(DecidedMark(binding->id));
+    }
+  }
+  if (direct) marks.push_back(kDecidedDirect);
+  return marks;
+}
+
 void PutSourceClasses(const Facts& facts, state::State& state) {
   if (facts.inputs.selection == nullptr) return;
   const policy::Selection& selection = *facts.inputs.selection;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "egressd/policy/selection.h"
 #include "egressd/state/state.h"
@@ -17,6 +18,9 @@ namespace egressd::plan {
 
 // The connection mark of a class that needs no chain; nullopt = it needs one.
 std::optional<std::uint32_t> SimpleMark(const Facts& facts, const policy::SourceClass& source_class);
+
+// Every connection mark to which a class may lead, for what is external.
+std::vector<std::uint32_t> MarksOf(const Facts& facts, const policy::SourceClass& source_class);
 
 void PutSourceClasses(const Facts& facts, state::State& state);
 

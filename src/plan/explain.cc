@@ -27,8 +27,14 @@ std::string_view Text(Action action) {
 std::string PolicyText(const Policy& policy) { return std::format("{} (priority {})", policy.name, policy.priority); }
 
 // Where the kernel looks the source up: an exact address, a network, or the devices alone.
-std::string SourceSet(const policy::Selection& selection, const IpAddress& source) {
+std::string SourceSet(const policy::Selection& selection, const policy::Flow& flow) {
+  const IpAddress& source = flow.source;
   const Family family = source.family();
+  if (flow.process && !selection.Knows(*flow.process)) return "the unit does not run; as soon as it does,";
+  const policy::Flow of_nobody{.source = source, .destination = flow.destination, .process = policy::Process{}};
+  if (flow.process && selection.ClassOf(flow) != selection.ClassOf(of_nobody)) {
+    return std::format("map {}, map {}", set::kUnits, PerFamily(stem::kOwn, family));
+  }
   if (selection.exact().contains(source)) return "map " + PerFamily(stem::kSource, family);
   for (const policy::Selection::Network& network : selection.networks()) {
     if (network.range.Contains(source)) return "map " + PerFamily(stem::kNetwork, family);
@@ -54,7 +60,7 @@ class Story {
     }
     const Policy* chosen = policy::Select(selection, internal, flow_);
     Reject(chosen, internal);
-    const policy::SourceClass* source_class = selection.ClassOf(flow_.source);
+    const policy::SourceClass* source_class = selection.ClassOf(flow_);
     if (chosen == nullptr) {
       Line(source_class == nullptr ? "no policy selects the source: the packet goes out as without egressd"
                                    : "no policy that selects the source is about this destination: the packet goes out as without egressd");
@@ -62,9 +68,9 @@ class Story {
     }
     out_.policy = chosen->name;
     out_.action = Text(chosen->action);
-    std::string decided = std::format("{} {} decides: {}", SourceSet(selection, flow_.source), flow_.source.ToString(),
-        PolicyText(*chosen));
-    if (!SimpleMark(facts_, *source_class) && !SourceSet(selection, flow_.source).starts_with("chain")) {
+    const std::string where = SourceSet(selection, flow_);
+    std::string decided = std::format("{} {} decides: {}", where, SourceText(), PolicyText(*chosen));
+    if (source_class != nullptr && !SimpleMark(facts_, *source_class) && !where.starts_with("chain")) {
       decided += " in chain " + ClassChain(source_class->key);
     }
     Line(decided);
@@ -75,18 +81,25 @@ class Story {
   }
 
  private:
+  // "unit nginx.service, user 33, 10.0.0.1", "172.17.0.2"
+  std::string SourceText() const {
+    std::string text;
+    if (flow_.process && !flow_.process->units.empty()) text += std::format("unit {}, ", flow_.process->units.back());
+    if (flow_.process && flow_.process->user) text += std::format("user {}, ", *flow_.process->user);
+    return text + flow_.source.ToString();
+  }
+
   void Line(std::string_view text) { out_.path.push_back(std::format("{}  {}", self_, text)); }
 
   void Reject(const Policy* chosen, const policy::InternalNetworks& internal) {
     const policy::Selection& selection = *facts_.inputs.selection;
-    const policy::Workload* workload = selection.WorkloadAt(flow_.source);
     bool decided = false;
     for (const Policy* policy : policy::InOrder(selection.set())) {
       if (policy == chosen) {
         decided = true;
         continue;
       }
-      std::optional<std::string> reason = policy::WhyNot(*policy, flow_.source, workload, flow_.interface);
+      std::optional<std::string> reason = policy::WhyNot(selection, *policy, flow_);
       if (!reason) reason = policy::WhyNotDestination(selection.set(), *policy, internal, flow_);
       if (!reason && decided) reason = "already decided by " + PolicyText(*chosen);
       out_.rejected.push_back({.policy = policy->name, .reason = reason.value_or("not known to this node yet")});

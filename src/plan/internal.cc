@@ -66,11 +66,12 @@ struct Named {
   std::set<std::string> devices;
 };
 
-Named NamedSources(const policy::PolicySet& set) {
+Named NamedSources(const policy::Selection& selection) {
   Named named;
-  for (const auto& [name, policy] : set.policies) {
+  for (const auto& [name, policy] : selection.set().policies) {
     if (!policy.enabled) continue;
     for (const policy::Selector& selector : policy.from) {
+      if (selector.names_processes() || !selection.Counts(selector)) continue;
       named.networks.insert(named.networks.end(), selector.cidrs.begin(), selector.cidrs.end());
       if (selector.interface) named.devices.insert(*selector.interface);
     }
@@ -85,7 +86,7 @@ std::vector<Connected> WorkloadNetworks(const Inputs& inputs) {
   std::vector<Connected> result;
   if (inputs.selection == nullptr) return result;
   const policy::Selection& selection = *inputs.selection;
-  const Named named = NamedSources(selection.set());
+  const Named named = NamedSources(selection);
   for (const Connected& connected : ConnectedNetworks(*inputs.host)) {
     const state::HostRoute* main = inputs.host->DefaultRoute(connected.network.family());
     const bool faces_outside = main != nullptr && main->device == connected.device->name;
@@ -110,7 +111,7 @@ std::vector<std::string> FacingDevices(const Inputs& inputs) {
   for (const Connected& connected : WorkloadNetworks(inputs)) {
     if (connected.selected) devices.insert(connected.device->name);
   }
-  for (const std::string& device : NamedSources(inputs.selection->set()).devices) {
+  for (const std::string& device : NamedSources(*inputs.selection).devices) {
     if (inputs.host->Device(device) != nullptr) devices.insert(device);
   }
   // Workloads without a connected network: a route of their own (or of the network behind another router).

@@ -5,6 +5,7 @@
 #include "plan/chains.h"
 #include "plan/classes.h"
 #include "plan/facts.h"
+#include "plan/processes.h"
 #include "plan/routing.h"
 #include "plan/sets.h"
 
@@ -32,6 +33,7 @@ state::State Build(const Inputs& inputs) {
   PutSkeletonSets(facts, state);
   PutSkeletonChains(facts, state);
   PutSourceClasses(facts, state);
+  PutProcesses(facts, state);
   PutTunnel(facts, state);
   PutRouting(facts, state);
   PutSysctls(facts, state);

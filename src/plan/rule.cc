@@ -243,6 +243,56 @@ Words& Words::PacketMark(std::uint32_t mask, std::uint32_t value) {
       .Say({"meta mark", Masked(mask), " == ", Hexadecimal(value)});
 }
 
+Words& Words::OfProcess() { return Add(NftMeta{.key = NftMeta::Key::kSkuid}).Say({"meta skuid"}); }
+
+Words& Words::CgroupIn(std::uint8_t level, std::string_view set_name) {
+  return Add(state::NftCgroup{.level = level}).Lookup(set_name)
+      .Say({"socket cgroupv2 level ", std::to_string(level), " @", set_name});
+}
+
+Words& Words::CgroupNotIn(std::uint8_t level, std::string_view set_name) {
+  return Add(state::NftCgroup{.level = level}).LookupMiss(set_name)
+      .Say({"socket cgroupv2 level ", std::to_string(level), " != @", set_name});
+}
+
+std::string Words::LoadByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map) {
+  Need(family);
+  std::string unit = "0";
+  if (level == 0) {
+    Add(state::NftImmediate{.value = NftBytes::Mark(0)});
+  } else {
+    Add(state::NftCgroup{.level = level}).LookupValue(units);
+    unit = std::format("(socket cgroupv2 level {} map @{})", level, units);
+  }
+  Add(NftMeta{.key = NftMeta::Key::kSkuid, .reg = kNextWord});
+  LoadSource(family, kThirdWord).LookupValue(map);
+  return std::format("{} . meta skuid . {} saddr map @{}", unit, Ip(family), map);
+}
+
+Words& Words::SetConnectionMarkByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map) {
+  const std::string said = LoadByProcess(family, level, units, map);
+  return Add(NftCt{.key = NftCt::Key::kMark, .store = true}).Say({"ct mark set ", said});
+}
+
+Words& Words::ProcessIn(Family family, std::uint8_t level, std::string_view units, std::string_view map) {
+  const std::string said = LoadByProcess(family, level, units, map);
+  return Say({said});
+}
+
+Words& Words::AgreesWithConnectionMark(std::string_view agree) {
+  return Add(NftCt{.key = NftCt::Key::kMark, .reg = kNextWord}).Lookup(agree);
+}
+
+Words& Words::ProcessAgrees(Family family, std::uint8_t level, std::string_view units, std::string_view map, std::string_view agree) {
+  const std::string said = LoadByProcess(family, level, units, map);
+  return AgreesWithConnectionMark(agree).Say({"(", said, ") . ct mark @", agree});
+}
+
+Words& Words::SourceAgrees(Family family, std::string_view map, std::string_view agree) {
+  return LoadSource(family).LookupValue(map).AgreesWithConnectionMark(agree)
+      .Say({"(", Ip(family), " saddr map @", map, ") . ct mark @", agree});
+}
+
 Words& Words::Count(std::string_view counter) {
   return Add(state::NftCount{.counter = std::string(counter)}).Say({"counter name ", counter});
 }

@@ -21,8 +21,8 @@
 
 namespace egressd::plan {
 
-// The second 32-bit word of register 1 (NFT_REG32_01 in linux/netfilter/nf_tables.h).
-inline constexpr state::NftRegister kNextWord = 9;
+// The second and third 32-bit word of register 1 (NFT_REG32_01, _02 in linux/netfilter/nf_tables.h).
+inline constexpr state::NftRegister kNextWord = 9, kThirdWord = 10;
 
 enum class Direction : std::uint8_t { kOriginal = 0, kReply = 1 };
 
@@ -56,6 +56,9 @@ class Words {
   Words& ConnectionIdIn(std::string_view set_name);               // ct mark & 0xffff @set
   Words& ConnectionIdAndSourceNotIn(Family family, std::string_view set_name);  // ct mark & 0xffff . saddr != @set
   Words& PacketMark(std::uint32_t mask, std::uint32_t value);
+  Words& OfProcess();                                                 // meta skuid: the rule ends for what the kernel itself sends
+  Words& CgroupIn(std::uint8_t level, std::string_view set_name);     // socket cgroupv2 level N @set; without a socket the rule ends
+  Words& CgroupNotIn(std::uint8_t level, std::string_view set_name);
 
   // ---- statements ----
   Words& Count(std::string_view counter);
@@ -69,6 +72,13 @@ class Words {
   // ct mark set jhash ip saddr mod … seed … map @map; a miss ends the rule
   Words& SetConnectionMarkByHash(Family family, std::uint32_t modulus, std::uint32_t seed, std::string_view map);
   Words& SetConnectionMarkInTurn(std::uint32_t modulus, std::string_view map);  // ct mark set numgen inc mod … map @map
+  // ct mark set (socket cgroupv2 level N map @units) . meta skuid . saddr map @map; level 0: 0 in place of what @units says. A miss in
+  // either ends the rule.
+  Words& SetConnectionMarkByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map);
+  Words& ProcessIn(Family family, std::uint8_t level, std::string_view units, std::string_view map);  // there is such a value
+  // The same value, and the connection mark, are a pair in @agree.
+  Words& ProcessAgrees(Family family, std::uint8_t level, std::string_view units, std::string_view map, std::string_view agree);
+  Words& SourceAgrees(Family family, std::string_view map, std::string_view agree);  // what the map says of saddr . ct mark @agree
   Words& ClampMss(std::uint16_t mss_bytes);
 
   // ---- the end ----
@@ -90,6 +100,9 @@ class Words {
   Words& LoadSource(Family family, state::NftRegister reg = 1);
   Words& LoadDestination(Family family);
   Words& LoadConnectionId();
+  // Leaves what the map says of the process in register 1, and tells it.
+  std::string LoadByProcess(Family family, std::uint8_t level, std::string_view units, std::string_view map);
+  Words& AgreesWithConnectionMark(std::string_view agree);
   Words& LoadNeighbourTarget();
   Words& LoadArpSender();
   Words& Lookup(std::string_view set_name);

@@ -5,6 +5,9 @@
 //   prerouting ── first packet ──> classify ──> dispatch ──> [class_…] ──> steer ── slot mark ──> ip rule ──> tunnel device
 //       └──────── later packets ──> decided ── slot mark ──> …                 └─> direct: leaves as without egressd
 //
+// The host's own traffic enters in `output` instead: the unit (units: cgroup → unit class), user and source of its process (own4) decide,
+// else its source alone (src4); then dispatch_own, which leaves alone what goes to this host and its peers, and dispatch as above.
+//
 // and on the gateway: prerouting ──> from_tunnel (id → held) ──> nat (id → egress IP) ──> leave (id and address must agree, and the
 // address must have a lease).
 //
@@ -53,6 +56,7 @@ inline constexpr std::string_view kNat = "nat", kLeave = "leave";
 inline constexpr std::string_view kFromTunnel = "from_tunnel", kDecidedBefore = "decided", kClassify = "classify", kDispatch = "dispatch";
 inline constexpr std::string_view kDispatchOwn = "dispatch_own", kSteer = "steer", kDirect = "direct", kNoGateway = "no_gateway";
 inline constexpr std::string_view kUntracked = "untracked", kLeaveTunnel = "leave_tunnel", kToEgress = "to_egress";
+inline constexpr std::string_view kUnknownUnit = "unknown_unit", kOwnAgain = "own_again";
 // ARP in its table, neighbour discovery in the other: who asks for an egress IP hears of it only while it is answered for.
 inline constexpr std::string_view kNeighbours = "neighbours";
 }  // namespace chain
@@ -60,6 +64,11 @@ inline constexpr std::string_view kNeighbours = "neighbours";
 // Sets and maps without a family.
 namespace set {
 inline constexpr std::string_view kClasses = "classes", kNextHop = "nexthop", kWithoutGateway = "without_gateway", kHeld = "held";
+// Of the host's own processes, by the id of their cgroup: the units that policies name, where units are born that must not be missed, and
+// those that were born there.
+inline constexpr std::string_view kUnits = "units", kNurseries = "nurseries", kBorn = "born";
+// What they are found to be, with each connection mark that it may have led to.
+inline constexpr std::string_view kAgree = "agree";
 // In the table of ARP: every IPv4 egress IP that this node has to do with, and those that it answers for.
 inline constexpr std::string_view kArpEgress = "egress", kArpAnswers = "answers";
 }  // namespace set
@@ -69,7 +78,7 @@ std::string PerFamily(std::string_view stem, Family family);
 namespace stem {
 inline constexpr std::string_view kSource = "src", kNetwork = "net", kSnat = "snat", kSources = "sources", kInternal = "internal";
 inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = "egress", kOther = "other";
-inline constexpr std::string_view kLease = "lease", kAnswers = "answers", kFormer = "former";
+inline constexpr std::string_view kLease = "lease", kAnswers = "answers", kFormer = "former", kOwn = "own";
 inline constexpr std::string_view kGuard = "guard", kKnown = "known";
 }  // namespace stem
 
@@ -77,9 +86,9 @@ namespace counter {
 inline constexpr std::string_view kNotAPeer = "not_a_peer", kNotHeld = "not_held", kNoGateway = "no_gateway", kUntracked = "untracked";
 inline constexpr std::string_view kPolicyDrop = "policy_drop", kWrongSource = "wrong_source", kUnexpected = "unexpected";
 inline constexpr std::string_view kHairpin = "hairpin", kLeaseOver = "lease_over", kNotAnswered = "not_answered";
-inline constexpr std::string_view kUnknownSource = "unknown_source";
-inline constexpr std::string_view kAll[] = {kNotAPeer,   kNotHeld, kNoGateway, kUntracked,   kPolicyDrop,   kWrongSource,
-                                            kUnexpected, kHairpin, kLeaseOver, kNotAnswered, kUnknownSource};
+inline constexpr std::string_view kUnknownSource = "unknown_source", kUnknownUnit = "unknown_unit", kOtherProcess = "other_process";
+inline constexpr std::string_view kAll[] = {kNotAPeer,   kNotHeld, kNoGateway, kUntracked,   kPolicyDrop,    kWrongSource, kUnexpected,
+                                            kHairpin,    kLeaseOver, kNotAnswered, kUnknownSource, kUnknownUnit, kOtherProcess};
 }  // namespace counter
 
 // A policy's name as part of an nft name: a-z, 0-9 and _ are kept; if anything else was in it (or it is long), a hash of the whole name

@@ -1,4 +1,4 @@
-// Workloads come and go all the time; the rest of the state seldom follows. Its cost here does not depend on how many there are.
+// Workloads and units come and go all the time; the rest of the state seldom follows. Its cost here does not depend on how many there are.
 #include <algorithm>
 #include <optional>
 #include <ranges>
@@ -7,6 +7,7 @@
 
 #include "plan/classes.h"
 #include "plan/facts.h"
+#include "plan/processes.h"
 #include "plan/routing.h"
 #include "plan/sets.h"
 
@@ -72,6 +73,15 @@ bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, Sta
     put(stem::kSource, address, std::move(mark));
     put(stem::kKnown, address, std::move(present));
   }
+  ReplaceProcesses(facts, state);  // a process may use one of these addresses
+  return true;
+}
+
+bool UpdateProcesses(const Inputs& inputs, State& state) {
+  if (inputs.selection == nullptr) return false;
+  const Facts facts(inputs);
+  if (!SameClasses(facts, state)) return false;
+  ReplaceProcesses(facts, state);
   return true;
 }
 

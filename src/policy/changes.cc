@@ -79,6 +79,7 @@ std::vector<Change> Changes(const PolicySet& before, const PolicySet& after) {
   std::vector<Change> changes;
   AddKind("destinations", before.destinations, after.destinations, changes);
   AddKind("gateway", before.gateways, after.gateways, changes);
+  AddKind("namespace", before.namespaces, after.namespaces, changes);
   AddKind("policy", before.policies, after.policies, changes);
   AddKind("pool", before.pools, after.pools, changes);
   AddKind("workload", before.workloads, after.workloads, changes);

@@ -12,6 +12,7 @@
 #include "egressd/policy/selection.h"
 #include "policy/checks.h"
 #include "policy/interests.h"
+#include "policy/process_interests.h"
 #include "policy/rules.h"
 #include "policy/selector_index.h"
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t kMostWarnings = 20;
 constexpr std::size_t kNeighbours = 4;         // policies of equal priority at one source that are compared with each other
+constexpr std::size_t kMostProcesses = 200;    // units and users; a set with more gets no warnings about them
 constexpr std::size_t kComparisons = 5000000;  // of prefixes; a set that needs more gets fewer warnings
 
 bool PortsOverlap(const Policy& a, const Policy& b) {
@@ -126,11 +128,12 @@ std::optional<Workload> Witness(const Policy& policy, const Selector& selector) 
 }
 
 // Policies that select whatever sends, wherever it is.
-InterestList Everywhere(const std::vector<const Policy*>& order) {
+InterestList Everywhere(const std::vector<const Policy*>& order, const Vantage& vantage) {
   InterestList list;
   for (Rank rank = 0; rank < order.size(); ++rank) {
     for (const Selector& selector : order[rank]->from) {
-      if (!selector.cidrs.empty() || SelectsWorkloads(*order[rank], selector)) continue;
+      if (!selector.cidrs.empty() || selector.names_processes() || SelectsWorkloads(*order[rank], selector)) continue;
+      if (!vantage.Counts(selector)) continue;
       list.push_back({.rank = rank});
       if (selector.interface) list.back().interfaces = {*selector.interface};
     }
@@ -152,6 +155,31 @@ bool Covers(const Policy& earlier, const Policy& later) {
   const bool same_to = earlier.to == later.to && earlier.destinations == later.destinations;
   return (same_to || earlier.to == Reach::kAny) && (earlier.except.empty() || earlier.except == later.except) &&
          (earlier.ports.empty() || earlier.ports == later.ports);
+}
+
+// Policies that select one and the same process: of units made up to match each pattern, and of every user that is named.
+void MeetProcesses(const std::vector<const Policy*>& order, const Vantage& vantage, Overlaps& overlaps, std::vector<Finding>& findings) {
+  constexpr std::uint32_t kMadeUp = 4000000000;
+  Processes witnesses;
+  std::uint32_t next = 0;
+  for (const Policy* policy : order) {
+    for (const Selector& selector : policy->from) {
+      for (const std::string& user : selector.users) {
+        if (!UserNumber(witnesses, user)) witnesses.users.emplace(user, kMadeUp + next++);
+      }
+      for (const std::string& glob : selector.units) {
+        std::string unit;
+        for (const char c : glob) {
+          if (c != '*') unit += c == '?' ? 'x' : c;
+        }
+        witnesses.cgroups.push_back({.id = next++, .path = "/" + unit});
+      }
+    }
+  }
+  if (next == 0 || next > kMostProcesses) return;
+  ProcessInterests processes(order, vantage);
+  processes.Take(witnesses, [](const IpAddress&) { return InterestList(); });
+  for (const ProcessInterests::Box& box : processes.boxes()) overlaps.Meet(box.interests, findings);
 }
 
 using PolicyPairs = std::set<std::pair<const Policy*, const Policy*>>;
@@ -181,8 +209,9 @@ PolicyPairs CheckShadowed(const std::vector<const Policy*>& order, std::vector<F
 
 void CheckOverlaps(const PolicySet& set, std::vector<Finding>& findings) {
   const std::vector<const Policy*> order = InOrder(set);
-  const SelectorIndex index(order);
-  const NetworkInterests networks(order);
+  const Vantage anywhere{.set = set};  // selectors that count on certain nodes only may never meet
+  const SelectorIndex index(order, anywhere);
+  const NetworkInterests networks(order, anywhere);
   Overlaps overlaps(set, order, CheckShadowed(order, findings));
   overlaps.Meet(networks.devices, findings);
   for (const NetworkInterests::Segment& segment : networks.segments) overlaps.Meet(segment.interests, findings);
@@ -193,10 +222,11 @@ void CheckOverlaps(const PolicySet& set, std::vector<Finding>& findings) {
       overlaps.Meet(Merge(SelectorIndex::At(matches, address), networks.At(address)), findings);
     }
   }
-  const InterestList everywhere = Everywhere(order);
+  MeetProcesses(order, anywhere, overlaps, findings);
+  const InterestList everywhere = Everywhere(order, anywhere);
   for (const Policy* policy : order) {
     for (const Selector& selector : policy->from) {
-      if (!SelectsWorkloads(*policy, selector)) continue;
+      if (!SelectsWorkloads(*policy, selector) || !anywhere.Counts(selector)) continue;
       const std::optional<Workload> witness = Witness(*policy, selector);
       if (!witness) continue;
       const std::vector<SelectorIndex::Entry> matches = index.Match(*witness);

@@ -159,6 +159,12 @@ void CheckReplicas(const Policy& policy, const std::string& path, std::vector<Fi
   if (policy.prefer != Prefer::kAny && policy.egress_ip.kind != kNode) warn("prefer");
 }
 
+// Then an unknown gateway is the namespace's mistake.
+bool HasNamespaceGateway(const PolicySet& set, const Policy& policy) {
+  const auto named = policy.namespace_ ? set.namespaces.find(*policy.namespace_) : set.namespaces.end();
+  return named != set.namespaces.end() && named->second.gateway.has_value();
+}
+
 void CheckEgress(const Subject& subject, const Policy& policy, const std::string& path, std::vector<Finding>& findings) {
   const PolicySet& set = subject.set;
   const EgressIpChoice& choice = policy.egress_ip;
@@ -178,7 +184,7 @@ void CheckEgress(const Subject& subject, const Policy& policy, const std::string
   if (gateway == nullptr && policy.gateway) {
     findings.push_back(Error(rule::kUnknownGateway, path + ".gateway", std::format("there is no gateway `{}`", *policy.gateway),
                              SuggestName(*policy.gateway, NamesOf(set.gateways))));
-  } else if (gateway == nullptr) {
+  } else if (gateway == nullptr && !HasNamespaceGateway(set, policy)) {
     findings.push_back(Error(rule::kNoGateway, path, "the policy names no gateway, and there is no default one",
                              set.gateways.empty() ? "gateways: {edge: {default: true, nodes: {labels: {role: gateway}}, pool: public}}"
                                                   : std::format("gateway: {}", set.gateways.begin()->first)));
@@ -222,6 +228,9 @@ void CheckUnused(const PolicySet& set, std::vector<Finding>& findings) {
     if (gateway.is_default) gateways.insert(name);
   }
   for (const auto& [name, list] : set.destinations) Note(list);
+  for (const auto& [name, named] : set.namespaces) {
+    if (named.gateway) gateways.insert(*named.gateway);
+  }
   for (const auto& [name, policy] : set.policies) {
     if (policy.gateway) gateways.insert(*policy.gateway);
     Note(policy.destinations);

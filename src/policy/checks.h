@@ -42,6 +42,7 @@ void CheckWorkloads(const Subject& subject, std::vector<Finding>& findings);
 void CheckDestinations(const Subject& subject, std::vector<Finding>& findings);
 void CheckPolicies(const Subject& subject, std::vector<Finding>& findings);
 void CheckSelectors(const Policy& policy, std::vector<Finding>& findings);
+void CheckNamespaces(const PolicySet& set, std::vector<Finding>& findings);
 void CheckOverlaps(const PolicySet& set, std::vector<Finding>& findings);
 void CheckUnused(const PolicySet& set, std::vector<Finding>& findings);
 

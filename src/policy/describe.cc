@@ -55,6 +55,12 @@ std::string Text(const BfdTimers& timers) {
                      timers.multiplier);
 }
 
+std::string Text(const Labels& labels) {
+  std::vector<std::string> texts;
+  for (const auto& [key, value] : labels) texts.push_back(key + "=" + value);
+  return List(texts, kItself);
+}
+
 void Append(std::string& text, const std::string& term) {
   if (!text.empty()) text += ',';
   text += term;
@@ -80,9 +86,14 @@ std::string Text(const Selector& selector) {
   std::string text;
   for (const Requirement& requirement : selector.labels) Append(text, ToString(requirement));
   if (selector.namespace_) Append(text, "namespace=" + *selector.namespace_);
+  for (const Requirement& requirement : selector.namespace_labels) Append(text, "namespace:" + ToString(requirement));
   if (selector.name) Append(text, "name=" + *selector.name);
   if (!selector.cidrs.empty()) Append(text, "cidr=" + List(selector.cidrs, kToString));
   if (selector.interface) Append(text, "interface=" + *selector.interface);
+  if (!selector.units.empty()) Append(text, "unit=" + List(selector.units, kItself));
+  if (!selector.users.empty()) Append(text, "user=" + List(selector.users, kItself));
+  if (!selector.nodes.empty()) Append(text, "node=" + List(selector.nodes, kItself));
+  for (const Requirement& requirement : selector.node_labels) Append(text, "node:" + ToString(requirement));
   if (selector.all) Append(text, "all");
   return text;
 }
@@ -151,12 +162,14 @@ Attributes Describe(const Pool& pool) {
           {"pair", YesNo(pool.pair)}};
 }
 
+Attributes Describe(const Namespace& named) {
+  return {{"labels", Text(named.labels)}, {"gateway", named.gateway.value_or("default")}};
+}
+
 Attributes Describe(const Workload& workload) {
-  std::vector<std::string> labels;
-  for (const auto& [key, value] : workload.labels) labels.push_back(key + "=" + value);
   return {{"namespace", workload.namespace_},
           {"addresses", List(workload.addresses, kToString)},
-          {"labels", List(labels, kItself)},
+          {"labels", Text(workload.labels)},
           {"node", workload.node.value_or("any")}};
 }
 

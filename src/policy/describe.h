@@ -15,6 +15,7 @@ using Attributes = std::map<std::string, std::string>;  // key of the file → v
 Attributes Describe(const Policy& policy);
 Attributes Describe(const Gateway& gateway);
 Attributes Describe(const Pool& pool);
+Attributes Describe(const Namespace& named);
 Attributes Describe(const Workload& workload);
 Attributes Describe(const std::vector<Destination>& destinations);
 

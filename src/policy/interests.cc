@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "egressd/policy/selection.h"
+
 namespace egressd::policy {
 namespace {
 
@@ -85,15 +87,26 @@ InterestList Merge(const InterestList& a, const InterestList& b) {
   return list;
 }
 
-bool SelectsWorkloads(const Policy& policy, const Selector& selector) {
-  return selector.names_workloads() || (selector.all && policy.namespace_.has_value());
+bool Vantage::Counts(const Selector& selector) const {
+  if (node_name == nullptr) return selector.nodes.empty() && selector.node_labels.empty();
+  return CountsOn(selector, *node_name, *node_labels);
 }
 
-NetworkInterests::NetworkInterests(const std::vector<const Policy*>& order) {
+const Labels& Vantage::LabelsOf(const std::string& name) const {
+  static const Labels kNone;
+  const auto found = set.namespaces.find(name);
+  return found == set.namespaces.end() ? kNone : found->second.labels;
+}
+
+bool SelectsWorkloads(const Policy& policy, const Selector& selector) {
+  return !selector.names_processes() && (selector.names_workloads() || (selector.all && policy.namespace_.has_value()));
+}
+
+NetworkInterests::NetworkInterests(const std::vector<const Policy*>& order, const Vantage& vantage) {
   std::vector<Boundary> boundaries;
   for (Rank rank = 0; rank < order.size(); ++rank) {
     for (const Selector& selector : order[rank]->from) {
-      if (SelectsWorkloads(*order[rank], selector)) continue;
+      if (selector.names_processes() || SelectsWorkloads(*order[rank], selector) || !vantage.Counts(selector)) continue;
       if (selector.cidrs.empty() && selector.interface) {
         devices.push_back({.rank = rank, .interfaces = {*selector.interface}});
       } else if (selector.cidrs.empty() && selector.all) {

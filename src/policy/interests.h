@@ -2,7 +2,7 @@
 //
 // 1. A rank is the place of a policy in deciding order.
 // 2. A list is sorted by rank, each rank at most once; interest through any device swallows interest through certain ones.
-// Called by SelectorIndex, NetworkInterests, ClassTable and Selection.
+// Called by SelectorIndex, NetworkInterests, ProcessInterests, ClassTable and Selection.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +25,24 @@ struct RankedInterest {
 };
 using InterestList = std::vector<RankedInterest>;
 
+// Where selectors are read: what this node is, and what is known of namespaces.
+struct Vantage {
+  const PolicySet& set;
+  const std::string* node_name = nullptr;  // nullptr = no node in particular: only selectors that count on all of them
+  const Labels* node_labels = nullptr;
+
+  bool Counts(const Selector& selector) const;
+  // Those that `namespaces:` gives it.
+  const Labels& LabelsOf(const std::string& name) const;
+};
+
 // Brings a list in any order, ranks repeated, into the form of invariant 2.
 void Normalise(InterestList& list);
 // The union of two normal lists.
 InterestList Merge(const InterestList& a, const InterestList& b);
 
 // True when a selector speaks of workloads: by itself, or because its policy restricts `all: true` to a namespace.
+// Not when it speaks of the host's own processes, which are none.
 bool SelectsWorkloads(const Policy& policy, const Selector& selector);
 
 // What the selectors that need no knowledge of workloads say, for every possible source.
@@ -39,7 +51,7 @@ struct NetworkInterests {
     AddressRange range;
     InterestList interests;  // those of `devices` included
   };
-  explicit NetworkInterests(const std::vector<const Policy*>& order);
+  NetworkInterests(const std::vector<const Policy*>& order, const Vantage& vantage);
   // Valid for any address, also for one outside of every segment.
   const InterestList& At(const IpAddress& source) const;
 

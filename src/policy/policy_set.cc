@@ -31,8 +31,13 @@ std::size_t ReplicasOf(const Policy& policy) {
 }
 
 const Gateway* GatewayOf(const PolicySet& set, const Policy& policy) {
-  if (policy.gateway) {
-    const auto found = set.gateways.find(*policy.gateway);
+  const std::optional<std::string>* named = &policy.gateway;
+  if (!*named && policy.namespace_) {
+    const auto own = set.namespaces.find(*policy.namespace_);
+    if (own != set.namespaces.end()) named = &own->second.gateway;
+  }
+  if (*named) {
+    const auto found = set.gateways.find(**named);
     return found == set.gateways.end() ? nullptr : &found->second;
   }
   const auto found = std::ranges::find_if(set.gateways, [](const auto& entry) { return entry.second.is_default; });

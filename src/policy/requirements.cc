@@ -142,6 +142,10 @@ bool Matches(const NodeSelector& selector, const std::string& node_name, const L
   return !selector.labels.empty() && Matches(selector.labels, labels);
 }
 
+bool CountsOn(const Selector& selector, const std::string& node_name, const Labels& node_labels) {
+  return (selector.nodes.empty() || std::ranges::contains(selector.nodes, node_name)) && Matches(selector.node_labels, node_labels);
+}
+
 Result<std::vector<Requirement>> ParseRequirements(std::string_view text) {
   std::vector<Requirement> requirements;
   if (Trim(text).empty()) return Fail(ErrorKind::kInvalid, "a selector without any requirement");

@@ -40,6 +40,8 @@ inline constexpr const char* kMark = "E125";
 inline constexpr const char* kRulePriority = "E126";
 inline constexpr const char* kPath = "E127";
 inline constexpr const char* kNodeAddress = "E128";
+inline constexpr const char* kUnit = "E140";
+inline constexpr const char* kUser = "E141";
 
 // References and contradictions.
 inline constexpr const char* kTwoDefaultGateways = "E201";
@@ -75,6 +77,7 @@ inline constexpr const char* kIdsExhausted = "E231";
 inline constexpr const char* kSelfWithAddress = "E240";
 inline constexpr const char* kReplicas = "E241";     // that `egress_ip` cannot give
 inline constexpr const char* kEgressTwice = "E242";
+inline constexpr const char* kNotOfProcesses = "E243";
 
 // Warnings.
 inline constexpr const char* kOverlap = "W301";
@@ -93,6 +96,7 @@ inline constexpr const char* kQuorumOfTwo = "W313";
 inline constexpr const char* kOnlyOneEgress = "W320";  // nothing to choose between
 inline constexpr const char* kSpareEgress = "W321";
 inline constexpr const char* kInUseRemoved = "W322";   // from a pool
+inline constexpr const char* kOtherNamespaceGateway = "W323";
 
 }  // namespace rule
 

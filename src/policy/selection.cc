@@ -6,6 +6,7 @@
 
 #include "policy/class_table.h"
 #include "policy/interests.h"
+#include "policy/process_interests.h"
 #include "policy/selector_index.h"
 
 namespace egressd::policy {
@@ -38,12 +39,14 @@ const std::string kPolicySetSource;
 }  // namespace
 
 struct Selection::Body {
-  Body(PolicySet policies, std::string name)
+  Body(PolicySet policies, std::string name, Labels labels)
       : set(std::move(policies)),
         node_name(std::move(name)),
+        node_labels(std::move(labels)),
         order(InOrder(set)),
-        index(order),
-        network_interests(order),
+        index(order, vantage()),
+        network_interests(order, vantage()),
+        process_interests(order, vantage()),
         classes(order),
         counts(order.size(), 0) {
     for (Rank rank = 0; rank < order.size(); ++rank) rank_of.emplace(order[rank]->name, rank);
@@ -58,8 +61,10 @@ struct Selection::Body {
       if (IsHere(workload)) Own(kPolicySetSource, workload, touched);
     }
     RefreshAll(touched);
+    RefreshProcesses();
   }
 
+  Vantage vantage() const { return {.set = set, .node_name = &node_name, .node_labels = &node_labels}; }
   // Is it a workload of this node, or of no node in particular?
   bool IsHere(const Workload& workload) const { return !workload.node || *workload.node == node_name; }
 
@@ -70,14 +75,20 @@ struct Selection::Body {
   bool Refresh(const IpAddress& address);
   // The addresses for which Refresh was true, in order. `touched` may name an address twice.
   std::vector<IpAddress> RefreshAll(const std::vector<IpAddress>& touched);
+  // Works out the classes of the host's own processes anew.
+  void RefreshProcesses();
   // What the index says about a workload; asked again and again for its several addresses.
   const std::vector<SelectorIndex::Entry>& MatchesOf(const Workload& workload);
 
   PolicySet set;
   std::string node_name;
+  Labels node_labels;
   std::vector<const Policy*> order;
   SelectorIndex index;
   NetworkInterests network_interests;
+  ProcessInterests process_interests;
+  Processes processes;
+  std::vector<OwnSource> own;
   ClassTable classes;
   std::unordered_map<std::string_view, Rank> rank_of;
   std::vector<std::size_t> counts;          // addresses by rank
@@ -160,6 +171,27 @@ bool Selection::Body::Refresh(const IpAddress& address) {
   return changed;
 }
 
+void Selection::Body::RefreshProcesses() {
+  if (process_interests.empty()) return;
+  process_interests.Take(processes, [&](const IpAddress& address) {
+    const auto found = exact.find(address);
+    InterestList interests;
+    if (found == exact.end()) return interests;
+    for (const Interest& interest : found->second->interests)
+      interests.push_back({.rank = rank_of.at(interest.policy->name), .interfaces = interest.interfaces});
+    return interests;
+  });
+  const std::vector<OwnSource> before = std::exchange(own, {});
+  for (const ProcessInterests::Box& box : process_interests.boxes()) {
+    own.push_back({.unit_class = box.unit_class,
+                   .first_user = box.first_user,
+                   .last_user = box.last_user,
+                   .source = box.source,
+                   .source_class = classes.Acquire(box.source.family(), box.interests)});
+  }
+  for (const OwnSource& source : before) classes.Release(source.source_class);
+}
+
 std::vector<IpAddress> Selection::Body::Replace(const std::string& source, std::vector<Workload> workloads) {
   std::erase_if(workloads, [&](const Workload& workload) { return !IsHere(workload); });
   std::ranges::sort(workloads);
@@ -184,10 +216,14 @@ std::vector<IpAddress> Selection::Body::Replace(const std::string& source, std::
   while (old != before.end()) removed.push_back(std::move(*old++));
   for (const auto& workload : removed) Disown(source_name, *workload, touched);
   if (after.empty()) sources.erase(place);
-  return RefreshAll(touched);
+  std::vector<IpAddress> changed = RefreshAll(touched);
+  const auto IsOwn = [&](const IpAddress& address) { return std::ranges::contains(processes.addresses, address); };
+  if (std::ranges::any_of(changed, IsOwn)) RefreshProcesses();
+  return changed;
 }
 
-Selection::Selection(PolicySet set, std::string node_name) : body_(std::make_unique<Body>(std::move(set), std::move(node_name))) {}
+Selection::Selection(PolicySet set, std::string node_name, Labels node_labels)
+    : body_(std::make_unique<Body>(std::move(set), std::move(node_name), std::move(node_labels))) {}
 Selection::Selection(Selection&&) noexcept = default;
 Selection& Selection::operator=(Selection&&) noexcept = default;
 Selection::~Selection() = default;
@@ -231,6 +267,41 @@ const std::map<IpAddress, const SourceClass*>& Selection::exact() const { return
 const std::vector<Selection::Network>& Selection::networks() const { return body_->networks; }
 
 const SourceClass* Selection::other(Family family) const { return family == Family::kIpv4 ? body_->other_ipv4 : body_->other_ipv6; }
+
+bool Selection::Counts(const Selector& selector) const { return body_->vantage().Counts(selector); }
+
+bool Selection::names_processes() const { return !body_->process_interests.empty(); }
+
+bool Selection::SetProcesses(Processes processes) {
+  if (body_->processes == processes) return false;
+  body_->processes = std::move(processes);
+  const std::vector<Unit> units = this->units();
+  const Nursery nursery = this->nursery();
+  const std::vector<OwnSource> own = body_->own;
+  body_->RefreshProcesses();
+  return units != this->units() || nursery != this->nursery() || own != body_->own;
+}
+
+const Processes& Selection::processes() const { return body_->processes; }
+const std::vector<Selection::Unit>& Selection::units() const { return body_->process_interests.units(); }
+const Selection::Nursery& Selection::nursery() const { return body_->process_interests.nursery(); }
+const std::vector<Selection::OwnSource>& Selection::own_sources() const { return body_->own; }
+
+bool Selection::Knows(const Process& process) const { return body_->process_interests.ClassOf(process.units).has_value(); }
+
+const SourceClass* Selection::ClassOf(const Flow& flow) const {
+  if (!flow.process) return ClassOf(flow.source);
+  const std::uint32_t unit_class = body_->process_interests.ClassOf(flow.process->units).value_or(0);
+  for (const OwnSource& own : body_->own) {
+    if (own.unit_class != unit_class || !own.source.Contains(flow.source)) continue;
+    // Who is unknown is nobody that a policy names.
+    const bool named = own.first_user == own.last_user;
+    if (flow.process->user ? own.first_user <= *flow.process->user && *flow.process->user <= own.last_user : !named)
+      return own.source_class;
+  }
+  const auto found = body_->exact.find(flow.source);
+  return found == body_->exact.end() ? nullptr : found->second;
+}
 
 const SourceClass* Selection::ClassOf(const IpAddress& source) const {
   const auto found = body_->exact.find(source);

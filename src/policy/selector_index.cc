@@ -54,15 +54,16 @@ std::vector<std::vector<std::string>> NecessaryFeatures(const Policy& policy, co
   return necessary;
 }
 
-bool Holds(const Policy& policy, const Selector& selector, const Workload& workload) {
+bool Holds(const Vantage& vantage, const Policy& policy, const Selector& selector, const Workload& workload) {
   if (policy.namespace_ && *policy.namespace_ != workload.namespace_) return false;
   if (selector.namespace_ && *selector.namespace_ != workload.namespace_) return false;
+  if (!selector.namespace_labels.empty() && !Matches(selector.namespace_labels, vantage.LabelsOf(workload.namespace_))) return false;
   return Matches(selector.labels, workload.labels) && (!selector.name || GlobMatches(*selector.name, workload.name));
 }
 
 }  // namespace
 
-SelectorIndex::SelectorIndex(const std::vector<const Policy*>& order) {
+SelectorIndex::SelectorIndex(const std::vector<const Policy*>& order, const Vantage& vantage) : vantage_(vantage) {
   struct Filing {
     Entry entry;
     std::vector<std::vector<std::string>> necessary;
@@ -71,7 +72,7 @@ SelectorIndex::SelectorIndex(const std::vector<const Policy*>& order) {
   std::unordered_map<std::string, std::size_t> frequency;
   for (Rank rank = 0; rank < order.size(); ++rank) {
     for (const Selector& selector : order[rank]->from) {
-      if (!SelectsWorkloads(*order[rank], selector)) continue;
+      if (!SelectsWorkloads(*order[rank], selector) || !vantage.Counts(selector)) continue;
       filings.push_back(
           {.entry = {.rank = rank, .policy = order[rank], .selector = &selector}, .necessary = NecessaryFeatures(*order[rank], selector)});
       for (const auto& features : filings.back().necessary) {
@@ -107,7 +108,7 @@ void SelectorIndex::Collect(std::string_view feature, const Workload& workload, 
   const auto found = files_.find(feature);
   if (found == files_.end()) return;
   for (const Entry& entry : found->second) {
-    if (Holds(*entry.policy, *entry.selector, workload)) matches.push_back(entry);
+    if (Holds(vantage_, *entry.policy, *entry.selector, workload)) matches.push_back(entry);
   }
 }
 
@@ -125,7 +126,7 @@ std::vector<SelectorIndex::Entry> SelectorIndex::Match(const Workload& workload)
     Collect(Feature(text, kLabel, key, value), workload, matches);
   }
   for (const Entry& entry : unfiled_) {
-    if (Holds(*entry.policy, *entry.selector, workload)) matches.push_back(entry);
+    if (Holds(vantage_, *entry.policy, *entry.selector, workload)) matches.push_back(entry);
   }
   return matches;
 }

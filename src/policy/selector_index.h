@@ -14,8 +14,8 @@ namespace egressd::policy {
 
 class SelectorIndex {
  public:
-  // Keeps the pointers. Only selectors that speak of workloads are filed.
-  explicit SelectorIndex(const std::vector<const Policy*>& order);
+  // Keeps the pointers. Only selectors that speak of workloads and count here are filed.
+  SelectorIndex(const std::vector<const Policy*>& order, const Vantage& vantage);
 
   struct Entry {
     Rank rank = 0;
@@ -35,6 +35,7 @@ class SelectorIndex {
   using Files = std::unordered_map<std::string, std::vector<Entry>, TextHash, std::equal_to<>>;
   void Collect(std::string_view feature, const Workload& workload, std::vector<Entry>& matches) const;
 
+  Vantage vantage_;
   Files files_;
   std::vector<Entry> unfiled_;               // no necessary feature: every workload asks them
   std::vector<std::size_t> prefix_lengths_;  // of the glob beginnings in files_, ascending

@@ -136,6 +136,7 @@ std::vector<Finding> Validate(const PolicySet& set, const Surroundings& surround
   CheckGateways(subject, findings);
   CheckTakeover(subject, findings);
   CheckPolicies(subject, findings);
+  CheckNamespaces(set, findings);
   CheckTunnelRoutes(subject, findings);
   CheckUnused(set, findings);
   CheckOverlaps(set, findings);

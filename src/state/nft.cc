@@ -40,6 +40,7 @@ void Write(const NftCt& e, Writer& out) { out.Kind('t').Number(static_cast<unsig
 void Write(const NftPayload& e, Writer& out) {
   out.Kind('p').Number(static_cast<unsigned>(e.base)).Number(e.offset_bytes).Number(e.length_bytes).Number(e.reg);
 }
+void Write(const NftCgroup& e, Writer& out) { out.Kind('g').Number(e.level).Number(e.reg); }
 void Write(const NftCompare& e, Writer& out) { out.Kind('c').Number(e.reg).Text(e.value.ToString()).Number(e.negate ? 1 : 0); }
 void Write(const NftBitwise& e, Writer& out) { out.Kind('b').Number(e.reg).Text(e.mask.ToString()).Text(e.xor_.ToString()); }
 void Write(const NftLookup& e, Writer& out) {
@@ -76,6 +77,14 @@ NftBytes NftBytes::Port(std::uint16_t port) {
 }
 
 NftBytes NftBytes::Byte(std::uint8_t value) { return NftBytes(std::array<std::uint8_t, 1>{value}); }
+
+NftBytes NftBytes::Cgroup(std::uint64_t id) {
+  std::array<std::uint8_t, 8> bytes{};
+  std::memcpy(bytes.data(), &id, bytes.size());
+  return NftBytes(bytes);
+}
+
+NftBytes NftBytes::NetworkOrder(std::uint32_t value) { return Of(IpAddress::Ipv4(value)); }
 
 NftBytes NftBytes::InterfaceName(std::string_view name) {
   std::array<std::uint8_t, 16> bytes{};
@@ -121,7 +130,11 @@ std::size_t Bytes(NftSet::Type type) {
     case NftSet::Type::kIpv6:
     case NftSet::Type::kInterface: return 16;
     case NftSet::Type::kMarkIpv4:
+    case NftSet::Type::kCgroup:
+    case NftSet::Type::kMarkMark:
     case NftSet::Type::kProtocolPort: return 8;
+    case NftSet::Type::kMarkUserIpv4: return 12;
+    case NftSet::Type::kMarkUserIpv6: return 24;
     case NftSet::Type::kMarkIpv6: return 20;
   }
   return 0;

@@ -22,6 +22,10 @@ std::string_view ToString(NftSet::Type type) {
     case NftSet::Type::kMarkIpv4: return "mark . ipv4_addr";
     case NftSet::Type::kMarkIpv6: return "mark . ipv6_addr";
     case NftSet::Type::kProtocolPort: return "inet_proto . inet_service";
+    case NftSet::Type::kCgroup: return "cgroupsv2";
+    case NftSet::Type::kMarkMark: return "mark . mark";
+    case NftSet::Type::kMarkUserIpv4: return "mark . uid . ipv4_addr";
+    case NftSet::Type::kMarkUserIpv6: return "mark . uid . ipv6_addr";
   }
   return "?";
 }

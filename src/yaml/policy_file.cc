@@ -20,7 +20,8 @@ constexpr auto kFileKeys = std::to_array<Key>({{"version"},
                                                {"gateways"},
                                                {"policies"},
                                                {"guard"},
-                                               {"namespaces", Support::kLater, "{}"}});
+                                               {"namespaces"}});
+constexpr auto kNamespaceKeys = std::to_array<Key>({{"labels"}, {"gateway"}});
 constexpr auto kPoolKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}, {"exclude"}, {"pair"}, {"subnet", Support::kLater}});
 constexpr auto kFamilyKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}});
 
@@ -49,6 +50,14 @@ policy::Pool ReadPool(Reader& reader, const Node& name, const Node& node) {
   pool.exclude = ReadRanges(reader, node, "exclude", std::nullopt);
   if (const Node* pair = Find(node, "pair")) pool.pair = reader.Boolean(*pair).value_or(false);
   return pool;
+}
+
+policy::Namespace ReadNamespace(Reader& reader, const Node& name, const Node& node) {
+  policy::Namespace named{.name = name.text};
+  if (!reader.Map(node, kNamespaceKeys, "a namespace")) return named;
+  if (const Node* labels = Find(node, "labels")) named.labels = reader.Labels(*labels);
+  if (const Node* gateway = Find(node, "gateway")) named.gateway = reader.Name(*gateway, "the name of a gateway");
+  return named;
 }
 
 // Calls `read(name, value)` for each entry whose key is a name.
@@ -81,6 +90,8 @@ policy::PolicySet ReadSet(Reader& reader, const Node& root) {
       if (auto workload = ReadWorkload(reader, *entry.key, *entry.value)) set.workloads.emplace(entry.key->text, std::move(*workload));
     }
   }
+  ForEachNamed(reader, root, "namespaces", "namespaces by name", "the name of a namespace",
+               [&](const Node& name, const Node& node) { set.namespaces.emplace(name.text, ReadNamespace(reader, name, node)); });
   ForEachNamed(reader, root, "destinations", "destinations by name", "the name of destinations",
                [&](const Node& name, const Node& node) { set.destinations.emplace(name.text, ReadDestinations(reader, node)); });
   ForEachNamed(reader, root, "pools", "pools by name", "the name of a pool",

@@ -35,11 +35,11 @@ constexpr auto kSelectorKeys = std::to_array<Key>({{"labels"},
                                                    {"cidr"},
                                                    {"interface"},
                                                    {"all"},
-                                                   {"namespace_labels", Support::kLater},
-                                                   {"unit", Support::kLater},
-                                                   {"user", Support::kLater},
-                                                   {"node", Support::kLater},
-                                                   {"node_labels", Support::kLater}});
+                                                   {"namespace_labels"},
+                                                   {"unit"},
+                                                   {"user"},
+                                                   {"node"},
+                                                   {"node_labels"}});
 
 // True (and reported) when the value is a word that only later builds know.
 bool RefuseWord(Reader& reader, const Node& policy, std::string_view key, std::string_view word, std::string_view hint) {
@@ -47,6 +47,39 @@ bool RefuseWord(Reader& reader, const Node& policy, std::string_view key, std::s
   if (node == nullptr || !node->is_scalar() || node->text != word) return false;
   reader.report().Error(*node, kNotSupported, std::format("`{}: {}` is not supported by this build", key, word), std::string(hint));
   return true;
+}
+
+// A map of labels, or an expression as in `select:`.
+std::vector<policy::Requirement> ReadLabels(Reader& reader, const Node& selector, std::string_view key) {
+  const Node* node = Find(selector, key);
+  if (node == nullptr) return {};
+  return node->is_scalar() ? reader.Select(*node) : reader.LabelRequirements(*node);
+}
+
+std::vector<std::string> ReadNames(Reader& reader, const Node& selector, std::string_view key, std::string_view what) {
+  std::vector<std::string> names;
+  const Node* node = Find(selector, key);
+  if (node == nullptr) return names;
+  for (const Node* item : reader.SomeItems(*node, what, "name one, or leave the key out")) {
+    if (auto name = reader.Name(*item, what)) names.push_back(std::move(*name));
+  }
+  return names;
+}
+
+// A user by number is no text.
+std::vector<std::string> ReadUsers(Reader& reader, const Node& selector) {
+  std::vector<std::string> users;
+  const Node* node = Find(selector, "user");
+  if (node == nullptr) return users;
+  for (const Node* item : reader.SomeItems(*node, "a user", "name one, or leave the key out")) {
+    const bool is_number = item->is_scalar() && !item->text.empty() && item->text.find_first_not_of("0123456789") == std::string::npos;
+    if (is_number && (item->text == "0" || item->text.front() != '0')) {
+      users.push_back(item->text);
+    } else if (auto name = reader.Name(*item, "the name or number of a user")) {
+      users.push_back(std::move(*name));
+    }
+  }
+  return users;
 }
 
 policy::Selector ReadSelector(Reader& reader, const Node& node) {
@@ -73,6 +106,14 @@ policy::Selector ReadSelector(Reader& reader, const Node& node) {
     if (value && !*value) reader.report().Error(*all, kEmpty, "`all: false` selects nothing", "remove the key");
     selector.all = value.value_or(false);
   }
+  selector.namespace_labels = ReadLabels(reader, node, "namespace_labels");
+  selector.units = ReadNames(reader, node, "unit", "the name of a systemd unit");
+  selector.users = ReadUsers(reader, node);
+  selector.nodes = ReadNames(reader, node, "node", "the name of a node");
+  selector.node_labels = ReadLabels(reader, node, "node_labels");
+  // Only where: then whatever comes from there.
+  policy::Selector only_where{.nodes = selector.nodes, .node_labels = selector.node_labels};
+  if (selector == only_where && selector != policy::Selector{}) selector.all = true;
   return selector;
 }
 

@@ -7,10 +7,12 @@
 #include <rapidcheck.h>
 #pragma GCC diagnostic pop
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "egressd/policy/policy_set.h"
+#include "egressd/policy/selection.h"
 
 namespace egressd::policy::law {
 
@@ -52,15 +54,56 @@ inline Selector ArbitrarySelector() {
     if (Chance(30)) selector.cidrs.push_back(ArbitraryPrefix());
     if (Chance(10)) selector.cidrs.push_back(ArbitraryPrefix());
     if (Chance(15)) selector.interface = OneOf<std::string>({"br0", "br1"});
+    if (Chance(10)) selector.namespace_labels.push_back(ArbitraryRequirement());
     if (Chance(10)) selector.all = true;
   }
+  if (Chance(15)) selector.nodes.push_back(OneOf<std::string>({"n1", "n2"}));
+  if (Chance(10)) selector.node_labels.push_back(ArbitraryRequirement());
   return selector;
+}
+
+inline std::string ArbitraryPath() {
+  std::string path = OneOf<std::string>({"", "", "/a.slice", "/b.slice", "/a.slice/a-c.slice", "/u.slice/user@1.service"});
+  if (path.empty() || Chance(80)) path += "/" + OneOf<std::string>({"x.service", "x@1.service", "x@2.service", "y.scope"});
+  return path;
+}
+
+// One that speaks of the host's own processes.
+inline Selector ArbitraryProcessSelector() {
+  Selector selector;
+  while (!selector.names_processes()) {
+    for (int i = Chance(60) ? *rc::gen::inRange(1, 3) : 0; i > 0; --i) {
+      selector.units.push_back(OneOf<std::string>({"x.service", "x@*.service", "a.slice", "*.slice", "y.*", "*"}));
+    }
+    for (int i = Chance(60) ? *rc::gen::inRange(1, 3) : 0; i > 0; --i) {
+      selector.users.push_back(OneOf<std::string>({"0", "1", "2", "4294967294", "name", "stranger"}));
+    }
+  }
+  if (Chance(30)) selector.cidrs.push_back(ArbitraryPrefix());
+  if (Chance(10)) selector.nodes.push_back(OneOf<std::string>({"n1", "n2"}));
+  return selector;
+}
+
+inline Processes ArbitraryProcesses() {
+  Processes processes{.cgroups = {}, .users = {{"name", 1}}, .addresses = {}};
+  std::set<std::string> paths;
+  for (int i = *rc::gen::inRange(0, 10); i > 0; --i) {
+    const std::string path = ArbitraryPath();
+    for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
+      paths.insert(path.substr(0, at));
+      if (at == std::string::npos) break;
+    }
+  }
+  std::uint64_t id = 100;
+  for (const std::string& path : paths) processes.cgroups.push_back({.id = ++id, .path = path});
+  for (int i = *rc::gen::inRange(0, 4); i > 0; --i) processes.addresses.push_back(ArbitraryAddress());
+  return processes;
 }
 
 inline Policy ArbitraryPolicy(const std::string& name) {
   Policy policy{.name = name, .priority = static_cast<std::uint16_t>(*rc::gen::inRange(1, 4)), .enabled = Chance(90)};
   if (Chance(20)) policy.namespace_ = OneOf<std::string>({"shop", "default"});
-  for (int i = *rc::gen::inRange(1, 4); i > 0; --i) policy.from.push_back(ArbitrarySelector());
+  for (int i = *rc::gen::inRange(1, 4); i > 0; --i) policy.from.push_back(Chance(25) ? ArbitraryProcessSelector() : ArbitrarySelector());
   policy.to = OneOf({Reach::kExternal, Reach::kAny, Reach::kListed});
   if (policy.to == Reach::kListed) policy.destinations = {ArbitraryPrefix(), std::string("some")};
   if (Chance(30)) policy.except.push_back(ArbitraryPrefix());
@@ -92,6 +135,7 @@ inline PolicySet ArbitrarySet() {
   }
   for (Workload& workload : ArbitraryWorkloads()) set.workloads.insert_or_assign(workload.name, workload);
   set.destinations["some"] = {ArbitraryPrefix()};
+  if (Chance(50)) set.namespaces["shop"] = {.name = "shop", .labels = {{"app", ArbitraryValue()}}, .gateway = {}};
   for (int i = *rc::gen::inRange(0, 3); i > 0; --i) set.guard.push_back(ArbitraryPrefix());
   return set;
 }

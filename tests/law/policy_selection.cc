@@ -42,7 +42,7 @@ std::vector<IpAddress> Probes() {
 
 const Policy* NaiveSelect(const Selection& selection, const InternalNetworks& internal, const Flow& flow) {
   for (const Policy* policy : InOrder(selection.set())) {
-    if (WhyNot(*policy, flow.source, selection.WorkloadAt(flow.source), flow.interface)) continue;
+    if (WhyNot(selection, *policy, flow)) continue;
     if (!WhyNotDestination(selection.set(), *policy, internal, flow)) return policy;
   }
   return nullptr;
@@ -106,7 +106,7 @@ TEST_CASE("the class of every source holds exactly the policies that select it, 
       for (const std::string interface : {"br0", "br1", "other"}) {
         std::vector<const Policy*> expected;
         for (const Policy* policy : order) {
-          if (!WhyNot(*policy, source, selection.WorkloadAt(source), interface)) expected.push_back(policy);
+          if (!WhyNot(selection, *policy, {.source = source, .interface = interface, .destination = {}})) expected.push_back(policy);
         }
         std::vector<const Policy*> found;
         for (const Interest& interest : source_class == nullptr ? std::vector<Interest>() : source_class->interests) {
@@ -114,6 +114,64 @@ TEST_CASE("the class of every source holds exactly the policies that select it, 
         }
         RC_ASSERT(found == expected);
       }
+    }
+  }));
+}
+
+TEST_CASE("the class of every process holds exactly the policies that select it") {
+  CHECK(rc::check("ClassOf a process agrees with asking every policy", [] {
+    const PolicySet set = ArbitrarySet();
+    Selection selection(set, "n1", {{"app", "a"}});
+    selection.SetWorkloads("a", ArbitraryWorkloads());
+    for (int round = 0; round < 2; ++round) selection.SetProcesses(ArbitraryProcesses());
+    Processes processes = selection.processes();
+    processes.cgroups.push_back({.id = 1, .path = "/none"});
+    for (const Cgroup& cgroup : processes.cgroups) {
+      for (const std::uint32_t user : {0U, 1U, 2U, 3U, 4294967294U}) {
+        // Addresses that the host does not have are told apart only from the host's.
+        std::vector<IpAddress> sources = processes.addresses;
+        sources.push_back(IpAddress::Parse("192.0.2.1").value());
+        for (const IpAddress& source : sources) {
+          const Flow flow{.source = source, .destination = {}, .process = Process{.units = UnitsOf(cgroup.path), .user = user}};
+          RC_ASSERT(selection.Knows(*flow.process));
+          const SourceClass* source_class = selection.ClassOf(flow);
+          std::vector<const Policy*> expected, found;
+          for (const Policy* policy : InOrder(selection.set())) {
+            if (!WhyNot(selection, *policy, flow)) expected.push_back(policy);
+          }
+          for (const Interest& interest : source_class == nullptr ? std::vector<Interest>() : source_class->interests) {
+            if (interest.interfaces.empty()) found.push_back(interest.policy);
+          }
+          RC_ASSERT(found == expected);
+        }
+      }
+    }
+  }));
+}
+
+TEST_CASE("boxes of processes are disjoint and in order, and units come out the same from scratch") {
+  CHECK(rc::check("SetProcesses is incremental", [] {
+    const PolicySet set = ArbitrarySet();
+    Selection grown(set, "n1");
+    for (int step = *rc::gen::inRange(0, 4); step > 0; --step) grown.SetProcesses(ArbitraryProcesses());
+    const Processes last = ArbitraryProcesses();
+    grown.SetProcesses(last);
+    Selection built(set, "n1");
+    built.SetProcesses(last);
+    RC_ASSERT(grown.units() == built.units());
+    RC_ASSERT(grown.nursery() == built.nursery());
+    RC_ASSERT(AnswersOf(grown) == AnswersOf(built));
+    RC_ASSERT(grown.own_sources().size() == built.own_sources().size());
+    for (std::size_t i = 0; i < grown.own_sources().size(); ++i) {
+      const Selection::OwnSource &a = grown.own_sources()[i], &b = built.own_sources()[i];
+      RC_ASSERT(a.source_class->key == b.source_class->key);
+      RC_ASSERT(std::tie(a.unit_class, a.first_user, a.last_user, a.source) == std::tie(b.unit_class, b.first_user, b.last_user, b.source));
+      if (i == 0) continue;
+      const Selection::OwnSource& before = grown.own_sources()[i - 1];
+      const auto Stem = [](const Selection::OwnSource& own) { return std::tuple(own.unit_class, own.first_user, own.last_user); };
+      const bool follows = std::tie(before.unit_class, before.last_user) < std::tie(a.unit_class, a.first_user) ||
+                           (Stem(before) == Stem(a) && before.source.last < a.source.first);
+      RC_ASSERT(follows);
     }
   }));
 }

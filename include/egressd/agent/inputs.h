@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 #include "egressd/base/error.h"
 #include "egressd/base/time.h"
 #include "egressd/policy/policy_set.h"
+#include "egressd/policy/selection.h"
 #include "egressd/state/host.h"
 #include "egressd/state/translation.h"
 
@@ -29,6 +31,11 @@ struct HostChanged {
 struct WorkloadsChanged {
   std::string source;                          // "workloads.d/erp.yaml"
   std::vector<policy::Workload> workloads;     // everything this source says now
+};
+// Everything that is known of the host's own processes now. Either half may be left out when it is as it was.
+struct ProcessesChanged {
+  std::optional<std::vector<policy::Cgroup>> cgroups;
+  std::optional<std::map<std::string, std::uint32_t>> users;
 };
 struct ApplyPolicy {
   std::uint64_t request = 0;                   // comes back in the ApplyResult
@@ -85,7 +92,7 @@ struct Move {                                  // to be carried out by the holde
   IpAddress address;
   std::string node;
 };
-using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ApplyPolicy, Committed, HandOver, Leave, Renewed, BfdPacket,
-                           EchoReply, Collected, Remapped, ForeignAnnouncement, HealthVerdict, Drain, Move, KeyOrder>;
+using Input = std::variant<Tick, Datagram, HostChanged, WorkloadsChanged, ProcessesChanged, ApplyPolicy, Committed, HandOver, Leave,
+                           Renewed, BfdPacket, EchoReply, Collected, Remapped, ForeignAnnouncement, HealthVerdict, Drain, Move, KeyOrder>;
 
 }  // namespace egressd::agent

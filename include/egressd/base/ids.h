@@ -19,6 +19,10 @@ using EgressId = StrongId<struct EgressIdTag, std::uint16_t>;
 inline constexpr EgressId kLastEgressId{65534};
 inline constexpr std::uint16_t kDirectMark = 65535;
 
+// The packet mark of what egressd itself sends (gossip, BFD, echo requests, health checks): never selected, whoever it runs as. Its bits
+// are none that policy routing here looks at (those are above bit 15), nor podman's (0x2000) or kube-proxy's (0x4000, 0x8000).
+inline constexpr std::uint32_t kDaemonMark = 0x000010e6;
+
 // A way out of this node: 1-255, the bits of the packet mark that policy routing looks at.
 using Slot = StrongId<struct SlotTag, std::uint8_t>;
 

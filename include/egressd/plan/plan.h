@@ -96,6 +96,9 @@ state::State Build(const Inputs& inputs);
 // Build would make. False: more than these sources follows (a class or a workload network comes or goes); `state` is untouched.
 bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, state::State& state);
 
+// The same when what is known of the host's own processes changed.
+bool UpdateProcesses(const Inputs& inputs, state::State& state);
+
 // The networks that `to: external` leaves out on this node: the set's, every node's underlay address and those to join, tunnel networks,
 // connected networks of workloads, this host's own addresses, loopback, link-local, multicast, broadcast.
 policy::InternalNetworks InternalOf(const Inputs& inputs);

@@ -36,12 +36,19 @@ struct Requirement {
 struct Selector {
   std::vector<Requirement> labels;         // from `labels:` and `select:` together
   std::optional<std::string> namespace_;   // `namespace:`
+  std::vector<Requirement> namespace_labels;  // of the workload's namespace
   std::optional<std::string> name;         // glob over workload names: `*`, `?`, `[a-z]`
   std::vector<Prefix> cidrs;               // any of them (OR)
   std::optional<std::string> interface;    // the device through which the traffic enters this node
+  std::vector<std::string> units;          // globs over names of systemd units, any of them (OR)
+  std::vector<std::string> users;          // names or numbers, any of them (OR)
+  std::vector<std::string> nodes;          // on these nodes only (OR); empty = on all
+  std::vector<Requirement> node_labels;    // on nodes with these labels only
   bool all = false;                        // every source whose traffic the node forwards
   // True when it speaks of workloads (labels, namespace, name), false when it needs no knowledge of them.
-  bool names_workloads() const { return !labels.empty() || namespace_ || name; }
+  bool names_workloads() const { return !labels.empty() || namespace_ || !namespace_labels.empty() || name; }
+  // True when it speaks of the host's own processes; then it selects nothing that the node forwards.
+  bool names_processes() const { return !units.empty() || !users.empty(); }
   auto operator<=>(const Selector&) const = default;
 };
 
@@ -105,7 +112,7 @@ struct Policy {
   std::vector<Destination> except;
   std::vector<PortRange> ports;           // empty = every protocol and port
   Action action = Action::kSnat;
-  std::optional<std::string> gateway;     // unset = the default gateway; kSelf = none, the workload's own node
+  std::optional<std::string> gateway;     // unset = see GatewayOf; kSelf = none, the workload's own node
   EgressIpChoice egress_ip;
   std::uint16_t replicas = 0;             // egress IPs at work at once; 0 = all that `egress_ip` lists, else one
   Spread spread = Spread::kSource;
@@ -176,9 +183,18 @@ struct Gateway {
   auto operator<=>(const Gateway&) const = default;
 };
 
+// What a namespace adds to the workloads that say they are in it. One that is not listed has no labels.
+struct Namespace {
+  std::string name;
+  Labels labels;
+  std::optional<std::string> gateway;  // of the policies with this `namespace:` that name no gateway
+  auto operator<=>(const Namespace&) const = default;
+};
+
 struct PolicySet {
   std::vector<Prefix> guard;     // what comes from there, from a source that is no known workload, goes nowhere external
   std::vector<Prefix> internal;
+  std::map<std::string, Namespace> namespaces;
   std::map<std::string, Workload> workloads;
   std::map<std::string, std::vector<Destination>> destinations;
   std::map<std::string, Pool> pools;
@@ -189,15 +205,12 @@ struct PolicySet {
 
 // Policies that are enabled, in the order in which they decide: priority, then name. Pointers into `set`.
 std::vector<const Policy*> InOrder(const PolicySet& set);
-
 // `gateway: self`: what a policy names instead of a gateway when every node translates for its own workloads. No gateway has this name.
 inline constexpr std::string_view kSelf = "self";
 bool LeavesFromOwnNode(const Policy& policy);
-
 // How many egress IPs of each family the policy wants.
 std::size_t ReplicasOf(const Policy& policy);
-
-// The gateway that a policy uses: its own, else the default one; nullptr when there is none.
+// The gateway that a policy uses: its own, else that of its own `namespace:`, else the default one; nullptr when there is none.
 const Gateway* GatewayOf(const PolicySet& set, const Policy& policy);
 
 // Every prefix that the destinations stand for, references followed (each name at most once). Unknown references are skipped:

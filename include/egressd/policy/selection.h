@@ -38,10 +38,47 @@ struct SourceClass {
   std::string ToString() const;          // "mailer, crawler(br0)"
 };
 
+// A cgroup of this host that belongs to a systemd unit. The kernel gives a new id whenever the unit starts again.
+struct Cgroup {
+  std::uint64_t id = 0;
+  std::string path;                      // "/system.slice/nginx.service"
+  auto operator<=>(const Cgroup&) const = default;
+};
+// The units that a path leads through, outermost first: "system.slice", "nginx.service".
+std::vector<std::string> UnitsOf(std::string_view path);
+
+// What is known of the host's own processes, beside what a packet of theirs tells.
+struct Processes {
+  std::vector<Cgroup> cgroups;
+  std::map<std::string, std::uint32_t> users;  // name → number
+  std::vector<IpAddress> addresses;            // of the host: a process may use one that is a workload's
+  auto operator<=>(const Processes&) const = default;
+};
+
+// The number of a user by name, or written as a number; nullopt = this host does not know the name.
+std::optional<std::uint32_t> UserNumber(const Processes& processes, const std::string& user);
+
+// The process that a flow of the host's own comes from.
+struct Process {
+  std::vector<std::string> units;
+  std::optional<std::uint32_t> user;     // unset = unknown
+  auto operator<=>(const Process&) const = default;
+};
+
+// What is asked about.
+struct Flow {
+  IpAddress source;
+  std::string interface;       // where it enters the node; empty = unknown
+  IpAddress destination;
+  std::uint8_t protocol = 6;   // IANA number
+  std::uint16_t port = 0;      // destination port; 0 = none
+  std::optional<Process> process;  // set = the host's own traffic, unset = forwarded
+};
+
 class Selection {
  public:
-  // Keeps its own copy of the set. `node_name` decides which `workloads:` with a `node:` count.
-  Selection(PolicySet set, std::string node_name);
+  // Keeps its own copy of the set. Node name and labels decide which selectors count, and which `workloads:` with a `node:`.
+  Selection(PolicySet set, std::string node_name, Labels node_labels = {});
   Selection(Selection&&) noexcept;
   Selection& operator=(Selection&&) noexcept;
   ~Selection();
@@ -75,8 +112,47 @@ class Selection {
   // For forwarded sources in neither: policies that select by device alone. nullptr = none.
   const SourceClass* other(Family family) const;
 
-  // The class that governs a source, nullptr when no policy speaks about it.
+  // Does this selector count on this node?
+  bool Counts(const Selector& selector) const;
+  // Does any policy select processes of this node?
+  bool names_processes() const;
+  // Replaces everything that was known of the host's processes. True when own_sources() or units() changed.
+  bool SetProcesses(Processes processes);
+  const Processes& processes() const;
+  // cgroups whose unit a policy names, with the number of what such policies say: a unit class, from 1. A process belongs to the innermost
+  // of them that it is in; 0 = to none.
+  struct Unit {
+    std::uint64_t cgroup = 0;
+    std::uint8_t level = 1;              // how deep in the tree, as the kernel counts
+    std::uint32_t unit_class = 0;
+    auto operator<=>(const Unit&) const = default;
+  };
+  const std::vector<Unit>& units() const;  // in order of cgroup
+  // For the host's own traffic, ahead of exact(): disjoint, in order.
+  struct OwnSource {
+    std::uint32_t unit_class = 0;
+    std::uint32_t first_user = 0;
+    std::uint32_t last_user = 0;
+    AddressRange source;
+    const SourceClass* source_class = nullptr;
+    bool operator==(const OwnSource&) const = default;
+  };
+  const std::vector<OwnSource>& own_sources() const;
+  // Where units may start that a policy selects and fails closed for: who is new there and not known yet may be one of them.
+  struct Nursery {
+    std::set<std::uint64_t> parents;     // the top of the tree is always one
+    std::set<std::uint64_t> known;       // their children
+    std::set<std::uint8_t> levels;       // of the children
+    auto operator<=>(const Nursery&) const = default;
+  };
+  const Nursery& nursery() const;
+
+  // The class that governs forwarded traffic of a source, nullptr when no policy speaks about it.
   const SourceClass* ClassOf(const IpAddress& source) const;
+  // Is there a class for the process, or does no policy speak of its units? Otherwise they do not run (any more).
+  bool Knows(const Process& process) const;
+  // The class that governs a flow, forwarded or the host's own.
+  const SourceClass* ClassOf(const Flow& flow) const;
   // The workload that has this address, nullptr when unknown.
   const Workload* WorkloadAt(const IpAddress& source) const;
   // Every class in use, in order of family and key.
@@ -87,10 +163,8 @@ class Selection {
   std::unique_ptr<Body> body_;
 };
 
-// Does one selector match a workload or address? Exposed for explain: the reason is the first thing that did not match.
-// e.g. "wants app=postfix", "wants namespace shop". nullopt = matches.
-std::optional<std::string> WhyNot(const Policy& policy, const IpAddress& source, const Workload* workload, const std::string& interface);
-
+// Does the selector count on a node of this name and with these labels? (Its `node` and `node_labels`.)
+bool CountsOn(const Selector& selector, const std::string& node_name, const Labels& node_labels);
 bool Matches(const std::vector<Requirement>& requirements, const Labels& labels);
 bool Matches(const NodeSelector& selector, const std::string& node_name, const Labels& labels);
 // "key=value", "key!=value", "key in (a,b)", "key notin (a,b)", "key", "!key", comma separated.
@@ -99,14 +173,9 @@ std::string ToString(const Requirement& requirement);
 // Shell glob as in fnmatch(3) without special treatment of `/` or leading dots.
 bool GlobMatches(std::string_view pattern, std::string_view text);
 
-// What a policy decides about one flow once its source is selected.
-struct Flow {
-  IpAddress source;
-  std::string interface;       // where it enters the node; empty = unknown
-  IpAddress destination;
-  std::uint8_t protocol = 6;   // IANA number
-  std::uint16_t port = 0;      // destination port; 0 = none
-};
+// Does a policy select the source of a flow? Exposed for explain: the reason is the first thing that did not match,
+// e.g. "wants app=postfix", "wants namespace shop". nullopt = it does.
+std::optional<std::string> WhyNot(const Selection& selection, const Policy& policy, const Flow& flow);
 
 // Destinations that are never external: what the set says and what every node adds (its own networks), as given.
 using InternalNetworks = std::vector<Prefix>;

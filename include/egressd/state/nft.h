@@ -21,32 +21,11 @@
 
 #include "egressd/base/address.h"
 #include "egressd/base/time.h"
+#include "egressd/state/nft_bytes.h"
 
 namespace egressd::state {
 
 enum class NftFamily : std::uint8_t { kInet = 1, kArp = 3 };  // NFPROTO_INET, NFPROTO_ARP
-
-// Up to 48 bytes in place: a set key, a map value or a constant.
-class NftBytes {
- public:
-  NftBytes() = default;
-  explicit NftBytes(std::span<const std::uint8_t> bytes);
-  static NftBytes Of(const IpAddress& address);
-  static NftBytes Mark(std::uint32_t host_order);         // 4 bytes, host order
-  static NftBytes Port(std::uint16_t port);               // 2 bytes, network order
-  static NftBytes Byte(std::uint8_t value);
-  static NftBytes InterfaceName(std::string_view name);   // 16 bytes
-  // Concatenation as nft does it: each field padded with zeros to a multiple of 4 bytes.
-  static NftBytes Concat(std::initializer_list<NftBytes> fields);
-  std::span<const std::uint8_t> bytes() const { return {bytes_.data(), size_}; }
-  std::uint32_t as_mark() const;                          // asserts 4 bytes
-  std::string ToString() const;                           // hexadecimal
-  auto operator<=>(const NftBytes&) const = default;
-
- private:
-  std::uint8_t size_ = 0;
-  std::array<std::uint8_t, 48> bytes_{};
-};
 
 struct NftVerdict {
   enum class Code : std::uint8_t { kAccept, kDrop, kReturn, kJump, kGoto };
@@ -59,8 +38,8 @@ struct NftVerdict {
 
 using NftRegister = std::uint8_t;  // 1-4
 
-struct NftMeta {  // load (set == false) or store a packet property
-  enum class Key : std::uint8_t { kMark, kNfproto, kL4proto, kIifname, kOifname };
+struct NftMeta {  // load (set == false) or store a packet property; kSkuid, in network order, ends the rule where there is no process
+  enum class Key : std::uint8_t { kMark, kNfproto, kL4proto, kIifname, kOifname, kSkuid };
   Key key = Key::kMark;
   NftRegister reg = 1;
   bool store = false;
@@ -81,6 +60,11 @@ struct NftPayload {  // load bytes of the packet
   std::uint32_t length_bytes = 0;
   NftRegister reg = 1;
   auto operator<=>(const NftPayload&) const = default;
+};
+struct NftCgroup {  // load the id (8 bytes) of the cgroup at this depth that the socket was made in; ends the rule where there is none
+  std::uint8_t level = 1;
+  NftRegister reg = 1;
+  auto operator<=>(const NftCgroup&) const = default;
 };
 struct NftCompare {  // end the rule unless reg == value (or != with negate)
   NftRegister reg = 1;
@@ -137,8 +121,8 @@ struct NftClampMss {  // lowers the MSS option of a TCP segment; the kernel neve
   auto operator<=>(const NftClampMss&) const = default;
 };
 
-using NftExpression = std::variant<NftMeta, NftCt, NftPayload, NftCompare, NftBitwise, NftLookup, NftImmediate, NftCount, NftNotrack,
-                                   NftSnat, NftHash, NftTurn, NftClampMss, NftVerdict>;
+using NftExpression = std::variant<NftMeta, NftCt, NftPayload, NftCgroup, NftCompare, NftBitwise, NftLookup, NftImmediate, NftCount,
+                                    NftNotrack, NftSnat, NftHash, NftTurn, NftClampMss, NftVerdict>;
 
 struct NftRule {
   std::string text;  // what it says, in nft's words; for people, at most 96 bytes of it go into the comment
@@ -181,11 +165,12 @@ struct NftCounter {
 struct NftSet {
   using Key = NftName;
   // What nft shows. The kernel itself only knows lengths.
-  enum class Type : std::uint8_t { kNothing, kIpv4, kIpv6, kMark, kInterface, kVerdict, kMarkIpv4, kMarkIpv6, kProtocolPort };
+  enum class Type : std::uint8_t { kNothing, kIpv4, kIpv6, kMark, kInterface, kVerdict, kMarkIpv4, kMarkIpv6, kProtocolPort, kCgroup,
+                                  kMarkUserIpv4, kMarkUserIpv6, kMarkMark };  // the user in network order: ranges are compared byte by byte
   Key key;
   Type type = Type::kIpv4;
   Type value = Type::kNothing;
-  bool intervals = false;  // elements are ranges; with kProtocolPort the port is
+  bool intervals = false;  // elements are ranges; of concatenations, each field
   bool timeouts = false;   // elements may have one; not together with intervals
   auto operator<=>(const NftSet&) const = default;
 };

@@ -1,5 +1,5 @@
 // One agent alone, with a parser of its own: the text names the policies, one a line, `name [direct|drop]`; the names `strict` and
-// `checked` make the gateway so.
+// `checked` make the gateway so, `own` speaks of a unit.
 #include "egressd/agent/agent.h"
 
 #include <doctest/doctest.h>
@@ -27,6 +27,7 @@ std::expected<policy::PolicySet, std::vector<policy::Finding>> ParseLines(std::s
     if (one.name == "checked") set.gateways["edge"].health = {{.target = {Ip("192.0.2.1"), 443}, .path = "", .host = ""}};
     policy::Selector selector;
     selector.cidrs = {*Prefix::Parse("10.1.0.0/24")};
+    if (one.name == "own") selector = {.units = {"nginx.service"}};
     one.from = {selector};
     one.action = action == "direct" ? policy::Action::kDirect : action == "drop" ? policy::Action::kDrop : policy::Action::kSnat;
     set.policies[one.name] = one;
@@ -292,6 +293,56 @@ TEST_CASE("who sends to an egress IP that a policy gave up hears nothing for a m
     CHECK(!silent());
     CHECK(solo.agent->desired().egress_addresses.size() == 2);
   }
+}
+
+TEST_CASE("a unit that starts is one commit, one that nobody speaks of none") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("own");
+  solo.After(Duration{300'000});
+  const std::vector<policy::Cgroup> before{{.id = 1, .path = "/system.slice"}};
+  solo.Step(ProcessesChanged{.cgroups = before, .users = {}});
+  const auto units = [&] {
+    return std::ranges::count_if(solo.agent->desired().elements, [](const auto& entry) { return entry.first.set.name == "units"; });
+  };
+  CHECK(units() == 0);
+  std::size_t commits = solo.commits;
+  std::vector<policy::Cgroup> after = before;
+  after.push_back({.id = 2, .path = "/system.slice/nginx.service"});
+  solo.Step(ProcessesChanged{.cgroups = after, .users = {}});
+  CHECK(solo.commits == commits + 1);
+  CHECK(units() == 1);
+  solo.Step(ProcessesChanged{.cgroups = std::nullopt, .users = {{{"mail", 8}}}});
+  CHECK(solo.commits == commits + 1);
+  CHECK(units() == 1);
+  solo.Apply("mailer");
+  CHECK(units() == 0);
+  commits = solo.commits;
+  solo.Step(ProcessesChanged{.cgroups = before, .users = {}});
+  CHECK(solo.commits == commits);
+}
+
+TEST_CASE("connections of the host's own processes are in doubt once, after a policy about them has come") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("own");
+  policy::Flow own = FlowTo("192.0.2.1");
+  own.source = Ip("203.0.113.200");
+  CHECK(!solo.agent->MayStay(own, own.source, 0));
+  CHECK(!solo.agent->MayStay(own, own.source, kDirectMark));
+  CHECK(solo.agent->MayStay(own, Ip("192.0.2.99"), 0));  // somebody else translates it
+  policy::Flow inside = own;
+  inside.destination = Ip("203.0.113.200");
+  CHECK(solo.agent->MayStay(inside, own.source, 0));
+  CHECK(solo.agent->MayStay(FlowTo("192.0.2.1"), FlowTo("192.0.2.1").source, 0));  // forwarded
+  const policy::Binding binding = solo.agent->status().policies[0].bindings.at(0);
+  CHECK(solo.agent->MayStay(own, *binding.egress_ip, binding.id.value));
+  CHECK(!solo.agent->MayStay(own, Ip("198.19.0.1"), binding.id.value));
+  const std::size_t rechecks = solo.rechecks;
+  solo.Step(WorkloadsChanged{.source = "x", .workloads = {{.name = "x", .addresses = {Ip("10.1.0.9")}}}});
+  solo.Apply("own\nmailer");
+  CHECK(solo.rechecks > rechecks);
+  CHECK(!solo.agent->MayStay(own, own.source, 0));
 }
 
 TEST_CASE("a connection may stay as long as the same would be decided for it now") {

@@ -8,7 +8,10 @@ namespace {
 const Workload kWeb{.name = "web-1", .namespace_ = "shop", .addresses = {}, .labels = {{"app", "web"}}};
 
 std::string Why(const Policy& policy, const Workload* workload, const std::string& interface = "br0") {
-  return WhyNot(policy, A("10.0.0.1"), workload, interface).value_or("matches");
+  PolicySet set;
+  if (workload != nullptr) Add(set, Workload{*workload}), set.workloads.begin()->second.addresses = {A("10.0.0.1")};
+  const Selection selection(set, "n1");
+  return WhyNot(selection, policy, {.source = A("10.0.0.1"), .interface = interface, .destination = {}}).value_or("matches");
 }
 
 std::string WhyTo(const Policy& policy, const char* destination, std::uint8_t protocol = 6, std::uint16_t port = 443) {

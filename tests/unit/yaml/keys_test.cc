@@ -37,12 +37,6 @@ TEST_CASE("what later builds will do is refused, never ignored") {
     CHECK(finding.message.contains("is not supported by this build"));
     CHECK(PolicyPlaces(PolicyWith(line)).size() == 1);
   }
-  for (const std::string_view selector :
-       {"namespace_labels: {a: b}", "unit: nginx.service", "user: www-data", "node: n1", "node_labels: {a: b}"}) {
-    CAPTURE(selector);
-    CHECK(PolicyPlaces(PolicyFrom(std::format("{{all: true, {}}}", selector))) == Places{"4:23 E010"});
-  }
-  CHECK(PolicyPlaces("version: 1\nnamespaces: {shop: {gateway: edge}}\n") == Places{"2:1 E010"});
   CHECK(PolicyPlaces("version: 1\npools: {a: {ipv4: [192.0.2.1], subnet: {prefix: 24}}}\n") == Places{"2:32 E010"});
   CHECK(NodePlaces("metrics: {listen: \"127.0.0.1:9799\"}\n") == Places{"1:1 E010"});
   CHECK(NodePlaces("node: {address: [192.0.2.1, 192.0.2.2]}\n") == Places{"1:8 E010"});
@@ -50,7 +44,6 @@ TEST_CASE("what later builds will do is refused, never ignored") {
 
 TEST_CASE("a later key is accepted when it asks for what this build does anyway") {
   CHECK(PolicyPlaces(PolicyWith("source: masquerade")).empty());
-  CHECK(PolicyPlaces("version: 1\nnamespaces: {}\n").empty());
   CHECK(NodePlaces("metrics: off\n").empty());
   CHECK(FirstInPolicy(PolicyWith("source: preserve")).hint.contains("source: masquerade"));
 }

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "expect.h"
 
 namespace egressd::yaml {
@@ -314,6 +316,44 @@ TEST_CASE("pools and gateways") {
   CHECK(PolicyPlaces("version: 1\ngateways:\n  a: {nodes: {names: [a]}}\n") == Places{"3:15 E008"});
   CHECK(PolicyPlaces("version: 1\ngateways:\n  a: {nodes: {labels: {}}}\n") == Places{"3:15 E014"});
   CHECK(PolicyPlaces("version: 1\ngateways:\n  a: {nodes: [no]}\n") == Places{"3:15 E012"});
+}
+
+policy::Selector OnlySelector(const std::string& from) {
+  const auto parsed = ParsePolicy(PolicyFrom(from), "policy.yaml");
+  CHECK(First(parsed.findings).message == "");
+  REQUIRE(parsed.value.policies.size() == 1);
+  return parsed.value.policies.begin()->second.from.front();
+}
+
+TEST_CASE("processes, nodes and namespaces: one or a list, a map or an expression") {
+  CHECK(OnlySelector("{unit: nginx.service}").units == std::vector<std::string>{"nginx.service"});
+  CHECK(OnlySelector("{unit: [\"a@*.service\", b.slice]}").units.size() == 2);
+  CHECK(OnlySelector("{user: [www-data, 33, 0]}").users == std::vector<std::string>{"www-data", "33", "0"});
+  CHECK(OnlySelector("{user: mail, node: [n1, n2]}").nodes.size() == 2);
+  const policy::Selector both = OnlySelector("{namespace_labels: {env: prod}, node_labels: \"zone in (a,b),!old\"}");
+  CHECK(both.namespace_labels == std::vector<Requirement>{{.key = "env", .values = {"prod"}}});
+  CHECK(both.node_labels.size() == 2);
+  CHECK_FALSE(both.all);
+  CHECK(PolicyPlaces(PolicyFrom("{user: 033}")) == Places{"4:18 E012"});
+  CHECK(PolicyPlaces(PolicyFrom("{unit: []}")).size() == 1);
+  const auto findings = ParsePolicy(PolicyFrom("{user: mail, labels: {app: web}}"), "policy.yaml").findings;
+  CHECK(std::ranges::contains(findings, std::string("policies.p.from[0].labels"), &policy::Finding::path));
+}
+
+TEST_CASE("a selector that says only where means whatever comes from there") {
+  CHECK(OnlySelector("{node: n1}").all);
+  CHECK(OnlySelector("{node_labels: {zone: a}}").all);
+  CHECK_FALSE(OnlySelector("{node: n1, cidr: 10.0.0.0/8}").all);
+}
+
+TEST_CASE("namespaces have labels and a gateway") {
+  const std::string text = "version: 1\nnamespaces: {shop: {labels: {env: prod}, gateway: edge}, bare: {}}\n";
+  const policy::PolicySet set = ParsePolicy(text, "policy.yaml").value;
+  CHECK(set.namespaces.at("shop").labels == policy::Labels{{"env", "prod"}});
+  CHECK(set.namespaces.at("shop").gateway == "edge");
+  CHECK(set.namespaces.at("bare") == policy::Namespace{.name = "bare", .labels = {}, .gateway = {}});
+  CHECK(ParsePolicy(text, "policy.yaml").findings.front().code == "E202");
+  CHECK(PolicyPlaces("version: 1\nnamespaces: {shop: {gatewy: edge}}\n") == Places{"2:21 E008"});
 }
 
 }  // namespace
