@@ -137,6 +137,12 @@ TEST_CASE("an edit of other policies never moves an automatic address, and more 
     for (int step = 0; step < 6; ++step) {
       PolicySet next = ArbitraryBindable();
       next.pools = set.pools;
+      // Who shared an address by wish and now wants one of its own may keep it: the bindings do not say whose it was first.
+      std::erase_if(next.policies, [&](const auto& entry) {
+        const auto before = set.policies.find(entry.first);
+        return before != set.policies.end() && entry.second.egress_ip.kind == EgressIpChoice::Kind::kAuto &&
+               before->second.egress_ip.kind != EgressIpChoice::Kind::kAuto;
+      });
       std::set<std::string> kept;
       for (const auto& [name, policy] : set.policies) {
         if (!Chance(60)) continue;
@@ -149,7 +155,10 @@ TEST_CASE("an edit of other policies never moves an automatic address, and more 
       if (!bound) RC_DISCARD("the pool is too small");
       const std::map<Pair, EgressId> now = IdsOf(*bound);
       for (const auto& [pair, id] : IdsOf(bindings)) {
-        if (kept.contains(std::get<0>(pair))) RC_ASSERT(now.contains(pair) && now.at(pair) == id);
+        if (!kept.contains(std::get<0>(pair))) continue;
+        const auto found = now.find(pair);
+        RC_ASSERT(found != now.end());
+        RC_ASSERT(found->second == id);
       }
       set = next;
       bindings = *bound;

@@ -1,8 +1,8 @@
 // Who shall hold an egress IP: pure functions, so that every node with the same view comes to the same answer without asking.
 //
 // 1. A living candidate that holds an IP keeps it.
-// 2. IPs without a living holder (but for those of 5) are spread so that in the end the loads of all candidates are as even as rule 1 and their room allow;
-//    which IP goes where is decided by the rendezvous hash of (node, IP), the highest one first.
+// 2. IPs without a living holder (but for those of 5) are spread so that in the end the loads of all candidates are as even as rule 1 and
+//    their room allow; which IP goes where is decided by the rendezvous hash of (node, IP), the highest one first.
 // 3. So the loss of a node moves only what was there, spread over the others.
 // 4. The order of addresses and candidates does not matter, nor who is quicker: after some of the placed IPs have been taken, the rest is
 //    placed as before.

@@ -43,8 +43,8 @@ struct Carrier {
   enum class Kind : std::uint8_t { kNobody, kSelf, kPeer };
   Kind kind = Kind::kNobody;
   std::string peer;  // name, with kPeer
-  // The peer held it last and is dead; its kernel may go on for a while. Nobody else holds it, so connections keep trying; where a policy has
-  // another replica new ones do not begin here.
+  // The peer held it last and is dead; its kernel may go on for a while. Nobody else holds it, so connections keep trying; where a policy
+  // has another replica new ones do not begin here.
   bool was_last = false;
   auto operator<=>(const Carrier&) const = default;
 };

@@ -53,7 +53,9 @@ TEST_CASE("the egress IPs of a policy share its lots evenly, and neighbours diff
   Replicated world;
   CHECK(world.Count() == Shares{{EgressId{1}, 32}, {EgressId{2}, 32}, {EgressId{3}, 32}, {EgressId{4}, 32}});
   const std::vector<EgressId> ids = world.Ids();
-  for (std::size_t lot = 0; lot + 4 <= ids.size(); lot += 4) CHECK(std::set{ids[lot], ids[lot + 1], ids[lot + 2], ids[lot + 3]}.size() == 4);
+  for (std::size_t lot = 0; lot + 4 <= ids.size(); lot += 4) {
+    CHECK(std::set{ids[lot], ids[lot + 1], ids[lot + 2], ids[lot + 3]}.size() == 4);
+  }
 }
 
 TEST_CASE("by source: one egress IP more takes its share and little else moves") {
