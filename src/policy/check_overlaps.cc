@@ -168,11 +168,7 @@ void MeetProcesses(const std::vector<const Policy*>& order, const Vantage& vanta
         if (!UserNumber(witnesses, user)) witnesses.users.emplace(user, kMadeUp + next++);
       }
       for (const std::string& glob : selector.units) {
-        std::string unit;
-        for (const char c : glob) {
-          if (c != '*') unit += c == '?' ? 'x' : c;
-        }
-        witnesses.cgroups.push_back({.id = next++, .path = "/" + unit});
+        witnesses.cgroups.push_back({.id = next++, .path = "/" + UnitLike(glob)});
       }
     }
   }

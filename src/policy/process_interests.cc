@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <format>
 #include <iterator>
 #include <limits>
 #include <set>
+
+#include "egressd/base/hash.h"
 
 namespace egressd::policy {
 namespace {
@@ -62,13 +65,32 @@ bool AnyUnit(const std::vector<std::string>& globs, const std::vector<std::strin
   });
 }
 
+std::string UnitLike(std::string_view glob) {
+  std::string unit;
+  for (const char c : glob) {
+    if (c != '*') unit += c == '?' ? 'x' : c;
+  }
+  return unit;
+}
+
 ProcessInterests::ProcessInterests(const std::vector<const Policy*>& order, const Vantage& vantage) {
   for (Rank rank = 0; rank < order.size(); ++rank) {
     const Policy& policy = *order[rank];
     const bool closed = policy.action == Action::kDrop || (policy.action == Action::kSnat && policy.on_no_gateway == OnNoGateway::kDrop);
     for (const Selector& selector : policy.from) {
       if (!selector.names_processes() || !vantage.Counts(selector)) continue;
-      wishes_.push_back({.rank = rank, .selector = &selector, .closed = closed && !selector.units.empty()});
+      wishes_.push_back({.rank = rank,
+                         .name = std::format("{}/{}", policy.name, &selector - policy.from.data()),
+                         .selector = &selector,
+                         .closed = closed && !selector.units.empty()});
+    }
+  }
+  for (const Wish& wish : wishes_) {
+    for (const std::string& glob : wish.selector->units) {
+      const Held held = HeldBy({UnitLike(glob)});
+      if (held.empty()) continue;
+      NumberOf(held);
+      expected_.insert(held);
     }
   }
 }
@@ -94,9 +116,22 @@ std::optional<std::uint32_t> ProcessInterests::ClassOf(const std::vector<std::st
   return found == classes_.end() ? std::nullopt : std::optional(found->second);
 }
 
+std::uint32_t ProcessInterests::NumberOf(const Held& held) {
+  const auto known = classes_.find(held);
+  if (known != classes_.end()) return known->second;
+  std::string content;
+  for (const std::size_t wish : held) content += wishes_[wish].name + '\n';
+  const auto IsTaken = [&](std::uint32_t number) {
+    return number == 0 || std::ranges::any_of(classes_, [&](const auto& entry) { return entry.second == number; });
+  };
+  std::uint32_t number = 0;
+  for (std::uint64_t seed = 0; IsTaken(number); ++seed) number = static_cast<std::uint32_t>(StableHash(content, seed));
+  return classes_.emplace(held, number).first->second;
+}
+
 void ProcessInterests::FindUnits(const Processes& processes) {
-  std::vector<std::pair<Selection::Unit, Held>> found;
-  classes_.clear();
+  units_.clear();
+  std::set<Held> used;
   for (const Cgroup& cgroup : processes.cgroups) {
     const std::vector<std::string> units = UnitsOf(cgroup.path);
     if (units.empty() || units.back() != UnitOf(LastComponent(cgroup.path)) || HeldByName(units.back()).empty()) continue;
@@ -105,21 +140,16 @@ void ProcessInterests::FindUnits(const Processes& processes) {
       const Held& held = HeldByName(unit);
       around.insert(held.begin(), held.end());
     }
-    Held held(around.begin(), around.end());
-    classes_.emplace(held, 0);
-    found.emplace_back(Selection::Unit{.cgroup = cgroup.id, .level = LevelOf(cgroup.path)}, std::move(held));
-  }
-  std::uint32_t last = 0;
-  for (auto& [held, number] : classes_) number = ++last;
-  units_.clear();
-  for (auto& [unit, held] : found) {
-    unit.unit_class = classes_.at(held);
-    units_.push_back(unit);
+    const Held held(around.begin(), around.end());
+    units_.push_back({.cgroup = cgroup.id, .level = LevelOf(cgroup.path), .unit_class = NumberOf(held)});
+    used.insert(held);
   }
   std::ranges::sort(units_);
-  // The names of units that come and go (user sessions, transient ones) must not fill the memory.
-  constexpr std::size_t kMostNames = 4096;
+  // Units that come and go (user sessions, transient ones) must not fill the memory.
+  constexpr std::size_t kMostNames = 4096, kMostClasses = 256;
   if (by_name_.size() > kMostNames) by_name_.clear();
+  if (classes_.size() <= expected_.size() + used.size() + kMostClasses) return;
+  std::erase_if(classes_, [&](const auto& entry) { return !used.contains(entry.first) && !expected_.contains(entry.first); });
 }
 
 // A unit may appear at the top of the tree and in every slice but those of users; there, where one has been seen.

@@ -5,13 +5,16 @@
 // once, in boxes (unit class, range of users, range of sources).
 //
 // 1. Only a cgroup whose own unit a selector names is listed; its class says what holds for all units around it, too.
-// 2. Unit classes are numbered from 1 in an order that depends on their content alone; 0 is every process that is in no listed cgroup.
-// 3. Boxes are disjoint and in order; each says at least one interest. Where none speaks, an address of a workload decides by itself.
+// 2. The number of a unit class follows from its content and stays; 0 is every process that is in no listed cgroup. A packet may find the
+//    cgroup as it is after a change and the box as it was before it: it must never find another class's.
+// 3. There are boxes for every unit that a selector names before any runs, and for every class that was seen.
+// 4. Boxes are disjoint and in order; each says at least one interest. Where none speaks, an address of a workload decides by itself.
 // Called by Selection and WhyNot.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +26,9 @@ namespace egressd::policy {
 
 // Does any of the globs match any of the units?
 bool AnyUnit(const std::vector<std::string>& globs, const std::vector<std::string>& units);
+
+// The name of a unit that the pattern matches, as far as one comes to mind.
+std::string UnitLike(std::string_view glob);
 
 class ProcessInterests {
  public:
@@ -49,6 +55,7 @@ class ProcessInterests {
  private:
   struct Wish {
     Rank rank = 0;
+    std::string name;  // of the selector: its policy and its place there
     const Selector* selector = nullptr;
     bool closed = false;  // without a gateway nothing goes out
   };
@@ -57,6 +64,7 @@ class ProcessInterests {
   Held HeldBy(const std::vector<std::string>& units) const;
   // The wishes whose glob names this one unit; asked again and again for the same slices.
   const Held& HeldByName(const std::string& unit);
+  std::uint32_t NumberOf(const Held& held);
   void FindUnits(const Processes& processes);
   void FindNursery(const Processes& processes);
   void Cut(std::uint32_t unit_class, const Held& held, const Processes& processes, const AtAddress& at_address);
@@ -65,6 +73,7 @@ class ProcessInterests {
   std::vector<Wish> wishes_;
   std::map<std::string, Held> by_name_;
   std::map<Held, std::uint32_t> classes_;
+  std::set<Held> expected_;  // of units that selectors name
   std::vector<Selection::Unit> units_;
   std::vector<Box> boxes_;
   Selection::Nursery nursery_;

@@ -119,7 +119,7 @@ class Selection {
   // Replaces everything that was known of the host's processes. True when own_sources() or units() changed.
   bool SetProcesses(Processes processes);
   const Processes& processes() const;
-  // cgroups whose unit a policy names, with the number of what such policies say: a unit class, from 1. A process belongs to the innermost
+  // cgroups whose unit a policy names, with the number of what such policies say: a unit class, not 0. A process belongs to the innermost
   // of them that it is in; 0 = to none.
   struct Unit {
     std::uint64_t cgroup = 0;

@@ -19,6 +19,7 @@ struct Own : Scenario {
     Compile();
     selection().SetProcesses(Running());
   }
+  std::uint32_t UnitClass() { return selection().units().front().unit_class; }
   // The value in own4 for a unit class, a user and an address, as the kernel would find it.
   std::string Found(const state::State& state, std::uint32_t unit_class, std::uint32_t user, std::string_view source) {
     using state::NftBytes;
@@ -60,7 +61,7 @@ TEST_CASE("without a policy about processes there is nothing of them") {
 TEST_CASE("a unit is an element, its level a rule; the innermost unit is asked first") {
   Own own;
   const state::State state = own.Plan();
-  CHECK(Elements(state, "units") == std::set<std::string>{state::NftBytes::Cgroup(0x22).ToString() + " : " + Mark(1)});
+  CHECK(Elements(state, "units") == std::set<std::string>{state::NftBytes::Cgroup(0x22).ToString() + " : " + Mark(own.UnitClass())});
   CHECK(Has(state, "output", "ct mark set (socket cgroupv2 level 2 map @units) . meta skuid . ip saddr map @own4 goto dispatch_own"));
   CHECK(Has(state, "output", "ct mark set 0 . meta skuid . ip6 saddr map @own6 goto dispatch_own"));
   const auto texts = Texts(state, "output");
@@ -77,9 +78,9 @@ TEST_CASE("a unit is an element, its level a rule; the innermost unit is asked f
 TEST_CASE("each unit and user finds the mark of its policy, or the chain of its class") {
   Own own;
   const state::State state = own.Plan();
-  CHECK(own.Found(state, 1, 1000, "10.0.0.1") == Mark(kDecided | own.IdOf("unit").value));
+  CHECK(own.Found(state, own.UnitClass(), 1000, "10.0.0.1") == Mark(kDecided | own.IdOf("unit").value));
   CHECK(own.Found(state, 0, 1000, "10.0.0.1") == "");
-  const std::string by_user = own.Found(state, 0, 8, "10.0.0.1"), by_both = own.Found(state, 1, 8, "10.0.0.1");
+  const std::string by_user = own.Found(state, 0, 8, "10.0.0.1"), by_both = own.Found(state, own.UnitClass(), 8, "10.0.0.1");
   CHECK(by_user != "");
   CHECK(by_both != "");
   CHECK(by_both != by_user);
@@ -95,13 +96,14 @@ TEST_CASE("a unit that starts again changes one element, and in no other way tha
   REQUIRE(own.selection().SetProcesses(again));
   REQUIRE(UpdateProcesses(own.Input(), state));
   CHECK(state == own.Plan());
-  CHECK(Elements(state, "units") == std::set<std::string>{state::NftBytes::Cgroup(0x33).ToString() + " : " + Mark(1)});
+  CHECK(Elements(state, "units") == std::set<std::string>{state::NftBytes::Cgroup(0x33).ToString() + " : " + Mark(own.UnitClass())});
   CHECK(state.chains == before.chains);
   CHECK(Elements(state, "own4") == Elements(before, "own4"));
   again.cgroups.pop_back();
   REQUIRE(own.selection().SetProcesses(again));
-  const bool updated = UpdateProcesses(own.Input(), state);
-  if (updated) CHECK(state == own.Plan());
+  REQUIRE(UpdateProcesses(own.Input(), state));
+  CHECK(state == own.Plan());
+  CHECK(Elements(state, "own4") == Elements(before, "own4"));
 }
 
 TEST_CASE("what goes to peers and into the tunnel network stays as it is, whoever sends it") {
@@ -145,6 +147,11 @@ TEST_CASE("explain says by which maps a process is found, and what happens when 
   own.selection().SetProcesses({.cgroups = {}, .users = {{"mail", 8}}, .addresses = {Ip("10.0.0.1")}});
   flow.process = policy::Process{.units = {"nginx.service"}, .user = {}};
   CHECK(Explain(own.Input(), flow, "app1").policy == "unit");
+  flow.port = 443;
+  own.set.policies["slice"] = {.name = "slice", .priority = 1, .from = {{.units = {"system.slice"}}}};
+  own.Compile();
+  flow.process = policy::Process{.units = {"system.slice", "nginx.service"}, .user = {}};
+  CHECK(Explain(own.Input(), flow, "app1").policy == "slice");
   CHECK(Explain(own.Input(), flow, "app1").path.front().contains("the unit does not run"));
 }
 
