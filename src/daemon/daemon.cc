@@ -103,6 +103,9 @@ Result<void> Daemon::OpenEdges() {
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
   workloads_.emplace(std::move(*follower));
+  auto processes = Processes::Open();
+  if (!processes) return std::unexpected(std::move(processes.error()).In("processes"));
+  processes_.emplace(std::move(*processes));
   auto containers = Containers::Open(config);
   if (!containers) return std::unexpected(std::move(containers.error()).In("containers"));
   containers_.emplace(std::move(*containers));
@@ -139,6 +142,12 @@ Result<void> Daemon::Register() {
       for (auto& change : workloads_->Take()) core_->Feed(std::move(change));
     });
   }
+  for (const int fd : processes_->fds()) {
+    if (!done) break;
+    done = loop_.OnReadable(fd, [this] {
+      if (auto change = processes_->Take()) core_->Feed(std::move(*change));
+    });
+  }
   for (const int fd : containers_->fds()) {
     if (!done) break;
     done = loop_.OnReadable(fd, [this] {
@@ -166,31 +175,7 @@ void Daemon::FeedContainers() {
   for (auto& change : containers_->Take()) core_->Feed(std::move(change));
 }
 
-// Only where a policy names units or users: a user has 128 inotify instances.
-Result<void> Daemon::FollowProcesses() {
-  const policy::Selection* selection = core_->agent().selection();
-  if (processes_ || selection == nullptr || !selection->names_processes()) return {};
-  auto processes = Processes::Open();
-  if (!processes) return std::unexpected(std::move(processes.error()).In("processes"));
-  processes_.emplace(std::move(*processes));
-  for (const int fd : processes_->fds()) {
-    auto done = loop_.OnReadable(fd, [this] {
-      if (auto change = processes_->Take()) core_->Feed(std::move(*change));
-    });
-    if (!done) return done;
-  }
-  core_->Feed(processes_->Scan());
-  return {};
-}
-
 void Daemon::OnRoundEnd() {
-  if (auto followed = FollowProcesses(); followed) {
-    processes_trouble_.reset();
-  } else if (!processes_trouble_) {
-    processes_trouble_ = {.code = "E159", .error = true, .object = setup_.config.node.name, .text = followed.error().message,
-                          .hint = "policies with `unit` or `user` do not see this host's processes; look at fs.inotify.max_user_instances"};
-    Warn(processes_trouble_->text);
-  }
   server_->Process();  // sends what was answered outside of it
   loop_.SetTimer(containers_->has_changes() ? EventLoop::Now() : std::min(core_->wake_at(), containers_->NextTimer()));
   if (ready_) return;
@@ -207,7 +192,7 @@ int Daemon::Run() {
   if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) Debug(std::format("memory is not locked: {}", std::strerror(errno)));
   Info(std::format("egressd {} on {}: cluster {}, {}", EGRESSD_VERSION, setup_.config.node.name, setup_.config.cluster.name,
                    setup_.keys.empty() ? std::string("of one (no gossip key)") : std::format("{} gossip key(s)", setup_.keys.size())));
-  if (auto followed = FollowProcesses(); !followed) Warn(followed.error().message);
+  core_->Feed(processes_->Scan());
   // Before anything is committed: with fewer workloads than there are the first commit would take away what the kernel has of the others.
   containers_->Await(kLongestFirstLook);
   while (containers_->has_changes()) FeedContainers();
@@ -296,7 +281,7 @@ void Daemon::Reload(const std::shared_ptr<control::Call>& call) {
   }
   core_->LookAtHost();
   for (auto& change : workloads_->Scan()) core_->Feed(std::move(change));
-  if (processes_) core_->Feed(processes_->Scan());
+  core_->Feed(processes_->Scan());
   ReadPolicyFile([this, call, notes](const agent::ApplyResult* result) {
     NotifySystemd("READY=1\nSTATUS=reloaded");
     if (!call) return;
@@ -314,7 +299,6 @@ std::vector<agent::Health> Daemon::health() const {
   std::ranges::move(core_->health(), std::back_inserter(out));
   if (policy_file_trouble_) out.push_back(*policy_file_trouble_);
   if (node_file_trouble_) out.push_back(*node_file_trouble_);
-  if (processes_trouble_) out.push_back(*processes_trouble_);
   if (const auto& error = core_->keys_not_stored()) {
     out.push_back({.code = "E156", .error = true, .object = "keys", .text = "the key ring is not stored: " + error->message,
                    .hint = "egressctl keys export > " + setup_.config.cluster.key_file + " before the next restart"});

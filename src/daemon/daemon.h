@@ -37,7 +37,6 @@ class Daemon {
   // Reads policy_file and applies it if its content is new; `done` gets what came of it, nothing = no such file.
   void ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done);
   std::vector<agent::Health> health() const;
-  Result<void> FollowProcesses();
   KeyFile LookAtKeyFile() const;
   std::optional<agent::Health> OutdatedKeyFile() const;
 
@@ -53,7 +52,6 @@ class Daemon {
   std::optional<control::Server> server_;
   std::optional<agent::Health> policy_file_trouble_;
   std::optional<agent::Health> node_file_trouble_;
-  std::optional<agent::Health> processes_trouble_;
   Time started_;
   bool ready_ = false;
   bool stopping_ = false;
