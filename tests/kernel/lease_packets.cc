@@ -23,6 +23,7 @@
 #include "plan_wire.h"
 #include "rtnl_outsider.h"
 #include "support/sandbox.h"
+#include "support/temporary_directory.h"
 
 namespace egressd::test {
 namespace {

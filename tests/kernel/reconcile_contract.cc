@@ -12,6 +12,7 @@
 #include "rtnl_outsider.h"
 #include "support/fake_kernel.h"
 #include "support/sandbox.h"
+#include "support/temporary_directory.h"
 
 namespace egressd::test {
 namespace {

@@ -15,6 +15,7 @@
 #include "reconcile_world.h"
 #include "rtnl_outsider.h"
 #include "support/sandbox.h"
+#include "support/temporary_directory.h"
 
 namespace egressd::test {
 namespace {

@@ -1,13 +1,8 @@
 // A network namespace of its own for one test case: unshare on construction, back to where the process was on destruction.
-// Also: a directory that goes away with the test.
 #pragma once
 
 #include <fcntl.h>
 #include <sched.h>
-#include <stdlib.h>
-
-#include <filesystem>
-#include <string>
 
 #include "egressd/base/error.h"
 #include "egressd/base/fd.h"
@@ -26,25 +21,6 @@ class Sandbox {
 
  private:
   Fd home_;
-};
-
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    char path[] = "/tmp/egressd-test-XXXXXX";
-    EGRESSD_ASSERT(::mkdtemp(path) != nullptr);
-    path_ = path;
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 }  // namespace egressd::test

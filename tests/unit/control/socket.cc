@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -19,21 +18,13 @@
 #include "egressd/control/client.h"
 #include "egressd/control/files.h"
 #include "egressd/control/server.h"
+#include "support/temporary_directory.h"
 
 using namespace egressd;
 using control::Json;
+using test::TemporaryDirectory;
 
 namespace {
-
-struct TemporaryDirectory {
-  std::string path;
-  TemporaryDirectory() {
-    char name[] = "/tmp/egressd-unit-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path); }
-};
 
 // Serves in the calling thread while `client` runs in another one.
 template <typename ClientBody>
@@ -58,7 +49,7 @@ void Converse(const std::string& path, control::Server::Method method, ClientBod
 
 TEST_CASE("a call arrives with its parameters and caller, and its answer comes back") {
   const TemporaryDirectory directory;
-  const std::string path = directory.path + "/control.sock";
+  const std::string path = directory.path() / "control.sock";
   Converse(
       path,
       [](const std::shared_ptr<control::Call>& call) {
@@ -79,7 +70,7 @@ TEST_CASE("a call arrives with its parameters and caller, and its answer comes b
 
 TEST_CASE("a refusal comes back under its short name") {
   const TemporaryDirectory directory;
-  const std::string path = directory.path + "/control.sock";
+  const std::string path = directory.path() / "control.sock";
   Converse(
       path, [](const std::shared_ptr<control::Call>& call) { call->Fail(control::kRefused, Json::Object{{"message", "no such device"}}); },
       [&] {
@@ -94,7 +85,7 @@ TEST_CASE("a refusal comes back under its short name") {
 
 TEST_CASE("a call that is dropped without an answer says that the daemon is not ready") {
   const TemporaryDirectory directory;
-  const std::string path = directory.path + "/control.sock";
+  const std::string path = directory.path() / "control.sock";
   Converse(
       path, [](const std::shared_ptr<control::Call>&) {},
       [&] {
@@ -108,7 +99,7 @@ TEST_CASE("a call that is dropped without an answer says that the daemon is not 
 
 TEST_CASE("a follower gets every notification until it has enough") {
   const TemporaryDirectory directory;
-  const std::string path = directory.path + "/control.sock";
+  const std::string path = directory.path() / "control.sock";
   std::vector<std::shared_ptr<control::Call>> kept;
   Converse(
       path,
@@ -132,7 +123,7 @@ TEST_CASE("a follower gets every notification until it has enough") {
 
 TEST_CASE("parameters of the wrong type never reach the handler") {
   const TemporaryDirectory directory;
-  const std::string path = directory.path + "/control.sock";
+  const std::string path = directory.path() / "control.sock";
   int calls = 0;
   Converse(
       path,
@@ -152,15 +143,15 @@ TEST_CASE("parameters of the wrong type never reach the handler") {
 
 TEST_CASE("nobody listening is told from not being allowed to connect") {
   const TemporaryDirectory directory;
-  const auto absent = control::Client::Connect(directory.path + "/control.sock");
+  const auto absent = control::Client::Connect(directory.path() / "control.sock");
   REQUIRE_FALSE(absent);
   CHECK(absent.error().kind == ErrorKind::kUnavailable);
-  CHECK(absent.error().message == "no answer on " + directory.path + "/control.sock");
+  CHECK(absent.error().message == "no answer on " + (directory.path() / "control.sock").string());
 }
 
 TEST_CASE("a stale socket is replaced, and the new one has mode 0660") {
   const TemporaryDirectory directory;
-  const std::string path = directory.path + "/control.sock";
+  const std::string path = directory.path() / "control.sock";
   {
     const Fd stale(::socket(AF_UNIX, SOCK_STREAM, 0));
     sockaddr_un address{};
@@ -200,18 +191,18 @@ TEST_CASE("the interface declares every method with its types") {
 TEST_CASE("a directory is locked once, and free again when its holder is gone") {
   const TemporaryDirectory directory;
   {
-    const auto first = control::LockDirectory(directory.path);
+    const auto first = control::LockDirectory(directory.path());
     REQUIRE(first);
-    const auto second = control::LockDirectory(directory.path);
+    const auto second = control::LockDirectory(directory.path());
     REQUIRE_FALSE(second);
     CHECK(second.error().kind == ErrorKind::kStale);
   }
-  CHECK(control::LockDirectory(directory.path));
+  CHECK(control::LockDirectory(directory.path()));
 }
 
 TEST_CASE("writing a file replaces it whole, keeps its mode and leaves nothing beside it") {
   const TemporaryDirectory directory;
-  const std::string path = directory.path + "/policy.yaml";
+  const std::string path = directory.path() / "policy.yaml";
   REQUIRE(control::WriteFile(path, "first", 0640));
   REQUIRE(::chmod(path.c_str(), 0600) == 0);
   REQUIRE(control::WriteFile(path, "second", 0640));
@@ -219,7 +210,7 @@ TEST_CASE("writing a file replaces it whole, keeps its mode and leaves nothing b
   struct stat is{};
   REQUIRE(::stat(path.c_str(), &is) == 0);
   CHECK((is.st_mode & 07777U) == 0600U);
-  const auto entries = std::distance(std::filesystem::directory_iterator(directory.path), {});
+  const auto entries = std::distance(std::filesystem::directory_iterator(directory.path()), {});
   CHECK(entries == 1);
 }
 

@@ -1,13 +1,11 @@
 // drain, undrain and move against a daemon that tells a story: what the operator reads, and the exit code.
 #include <doctest/doctest.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -18,6 +16,7 @@
 #include "egressd/base/fd.h"
 #include "egressd/control/server.h"
 #include "egressd/ctl/main.h"
+#include "support/temporary_directory.h"
 
 using namespace egressd;
 using control::Json;
@@ -49,9 +48,8 @@ struct Told {
 
 // Runs egressctl in a child process against a daemon that answers the order like this and shows these moments, the last one for ever.
 Told Run(std::vector<std::string> words, const std::function<void(control::Call&)>& answer, std::vector<Moment> moments) {
-  char name[] = "/tmp/egressd-unit-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  const std::string socket = std::string(name) + "/control.sock";
+  const test::TemporaryDirectory directory;
+  const std::string socket = directory.path() / "control.sock";
   Told told;
   std::size_t looks = 0;
   auto server = control::Server::Open({.path = socket}, [&](const std::shared_ptr<control::Call>& call) {
@@ -92,7 +90,6 @@ Told Run(std::vector<std::string> words, const std::function<void(control::Call&
   told.exit_code = WEXITSTATUS(status);
   told.text = std::regex_replace(told.text, std::regex("\\b[0-9]+ ms\\b"), "N ms");
   told.text = std::regex_replace(told.text, std::regex("\"ms\": [0-9]+"), "\"ms\": N");
-  std::filesystem::remove_all(name);
   return told;
 }
 

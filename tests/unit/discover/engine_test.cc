@@ -2,18 +2,17 @@
 #include "egressd/discover/engine.h"
 
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <cstring>
-#include <filesystem>
 #include <format>
 #include <functional>
 #include <list>
 #include <map>
 
 #include "egressd/base/fd.h"
+#include "support/temporary_directory.h"
 #include "unit/discover/captured.h"
 
 namespace egressd::discover {
@@ -40,13 +39,7 @@ std::string Inspected(const std::string& id, const std::string& address, const s
 // Answers every request by what `answers` says of its path; keeps /events open.
 class Server {
  public:
-  Server() {
-    char name[] = "/tmp/egressd-unit-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    directory_ = name;
-  }
-  ~Server() { std::filesystem::remove_all(directory_); }
-  std::string path() const { return directory_ + "/engine.sock"; }
+  std::string path() const { return directory_.path() / "engine.sock"; }
 
   void Open() {
     sockaddr_un address{};
@@ -103,7 +96,7 @@ class Server {
   static void Send(Connection& connection, const std::string& text) {
     if (!text.empty()) CHECK(::send(connection.fd.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
   }
-  std::string directory_;
+  test::TemporaryDirectory directory_;
   Fd listener_;
   std::list<Connection> connections_;
 };

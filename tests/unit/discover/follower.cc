@@ -2,25 +2,17 @@
 
 #include <doctest/doctest.h>
 #include <poll.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "support/temporary_directory.h"
+
 using namespace egressd;
+using test::TemporaryDirectory;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct TemporaryDirectory {
-  fs::path path;
-  TemporaryDirectory() {
-    char name[] = "/tmp/egressd-unit-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~TemporaryDirectory() { fs::remove_all(path); }
-};
 
 void Write(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
 
@@ -45,22 +37,22 @@ TEST_CASE("only YAML and JSON files count, and no leftovers of editors") {
 
 TEST_CASE("a new, a changed and a removed file are each reported once") {
   const TemporaryDirectory directory;
-  auto follower = discover::Follower::Open(directory.path);
+  auto follower = discover::Follower::Open(directory.path());
   REQUIRE(follower);
   CHECK(follower->Scan().empty());
 
-  Write(directory.path / "a.yaml", "one");
+  Write(directory.path() / "a.yaml", "one");
   auto changes = Await(*follower, 1);
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].name == "a.yaml");
   CHECK(changes[0].content == "one");
 
-  Write(directory.path / "a.yaml", "two");
+  Write(directory.path() / "a.yaml", "two");
   changes = Await(*follower, 1);
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].content == "two");
 
-  fs::remove(directory.path / "a.yaml");
+  fs::remove(directory.path() / "a.yaml");
   changes = Await(*follower, 1);
   REQUIRE(changes.size() == 1);
   CHECK_FALSE(changes[0].content);
@@ -69,13 +61,13 @@ TEST_CASE("a new, a changed and a removed file are each reported once") {
 
 TEST_CASE("a file that is written again with the same content is not reported") {
   const TemporaryDirectory directory;
-  Write(directory.path / "a.yaml", "one");
-  auto follower = discover::Follower::Open(directory.path);
+  Write(directory.path() / "a.yaml", "one");
+  auto follower = discover::Follower::Open(directory.path());
   REQUIRE(follower);
   CHECK(follower->Scan().size() == 1);
   CHECK(follower->Scan().empty());
-  Write(directory.path / "a.yaml", "one");
-  Write(directory.path / "b.yaml", "two");
+  Write(directory.path() / "a.yaml", "one");
+  Write(directory.path() / "b.yaml", "two");
   const auto changes = Await(*follower, 1);
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].name == "b.yaml");
@@ -83,10 +75,10 @@ TEST_CASE("a file that is written again with the same content is not reported") 
 
 TEST_CASE("a file renamed into place is read, its temporary name is not") {
   const TemporaryDirectory directory;
-  auto follower = discover::Follower::Open(directory.path);
+  auto follower = discover::Follower::Open(directory.path());
   REQUIRE(follower);
-  Write(directory.path / ".a.yaml.tmp", "one");
-  fs::rename(directory.path / ".a.yaml.tmp", directory.path / "a.yaml");
+  Write(directory.path() / ".a.yaml.tmp", "one");
+  fs::rename(directory.path() / ".a.yaml.tmp", directory.path() / "a.yaml");
   const auto changes = Await(*follower, 1);
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].name == "a.yaml");
@@ -94,10 +86,10 @@ TEST_CASE("a file renamed into place is read, its temporary name is not") {
 
 TEST_CASE("a symbolic link counts as the file that it leads to") {
   const TemporaryDirectory directory, elsewhere;
-  Write(elsewhere.path / "x", "linked");
-  auto follower = discover::Follower::Open(directory.path);
+  Write(elsewhere.path() / "x", "linked");
+  auto follower = discover::Follower::Open(directory.path());
   REQUIRE(follower);
-  fs::create_symlink(elsewhere.path / "x", directory.path / "a.yaml");
+  fs::create_symlink(elsewhere.path() / "x", directory.path() / "a.yaml");
   const auto changes = Await(*follower, 1);
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].content == "linked");
@@ -105,7 +97,7 @@ TEST_CASE("a symbolic link counts as the file that it leads to") {
 
 TEST_CASE("a directory that appears later, or goes and comes back, is followed") {
   const TemporaryDirectory directory;
-  const fs::path deep = directory.path / "egressd" / "workloads.d";
+  const fs::path deep = directory.path() / "egressd" / "workloads.d";
   auto follower = discover::Follower::Open(deep);
   REQUIRE(follower);
   CHECK(follower->Scan().empty());
@@ -130,15 +122,15 @@ TEST_CASE("a directory that appears later, or goes and comes back, is followed")
 
 TEST_CASE("what cannot be read is reported as an error, once, and again as content when it can") {
   const TemporaryDirectory directory;
-  fs::create_directory(directory.path / "a.yaml");
-  auto follower = discover::Follower::Open(directory.path);
+  fs::create_directory(directory.path() / "a.yaml");
+  auto follower = discover::Follower::Open(directory.path());
   REQUIRE(follower);
   auto changes = follower->Scan();
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].error);
   CHECK(follower->Scan().empty());
-  fs::remove(directory.path / "a.yaml");
-  Write(directory.path / "a.yaml", "one");
+  fs::remove(directory.path() / "a.yaml");
+  Write(directory.path() / "a.yaml", "one");
   changes = follower->Scan();
   REQUIRE(changes.size() == 1);
   CHECK(changes[0].content == "one");

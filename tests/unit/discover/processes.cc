@@ -2,29 +2,23 @@
 
 #include <doctest/doctest.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 
+#include "support/temporary_directory.h"
+
 using namespace egressd;
 namespace fs = std::filesystem;
 
 namespace {
 
-struct Tree {
-  fs::path path;
-  Tree() {
-    char name[] = "/tmp/egressd-unit-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~Tree() { fs::remove_all(path); }
+struct Tree : test::TemporaryDirectory {
   std::uint64_t Inode(const std::string& below) const {
     struct stat is{};
-    return ::stat((path.string() + below).c_str(), &is) == 0 ? is.st_ino : 0;
+    return ::stat((path().string() + below).c_str(), &is) == 0 ? is.st_ino : 0;
   }
 };
 
@@ -64,9 +58,9 @@ TEST_CASE("slices and managers of users are looked into, services are not") {
   const Tree tree;
   for (const char* path : {"/system.slice/nginx.service/child.service", "/user.slice/user@7.service/app.slice/sync.service", "/init.scope",
                            "/machine.slice/libpod-1.scope/system.slice"}) {
-    fs::create_directories(tree.path.string() + path);
+    fs::create_directories(tree.path().string() + path);
   }
-  auto follower = discover::UnitFollower::Open(tree.path.string() + "/");
+  auto follower = discover::UnitFollower::Open(tree.path().string() + "/");
   REQUIRE(follower);
   CHECK(Paths(follower->Scan()) == Texts{"/init.scope", "/machine.slice", "/machine.slice/libpod-1.scope", "/system.slice",
                                          "/system.slice/nginx.service", "/user.slice", "/user.slice/user@7.service",
@@ -77,28 +71,28 @@ TEST_CASE("slices and managers of users are looked into, services are not") {
 
 TEST_CASE("units that start, stop and start again are told, those in a new slice too") {
   const Tree tree;
-  fs::create_directories(tree.path / "system.slice");
-  auto follower = discover::UnitFollower::Open(tree.path);
+  fs::create_directories(tree.path() / "system.slice");
+  auto follower = discover::UnitFollower::Open(tree.path());
   REQUIRE(follower);
   CHECK(Paths(follower->Scan()) == Texts{"/system.slice"});
   CHECK_FALSE(follower->Take());
-  fs::create_directory(tree.path / "system.slice/a.service");
+  fs::create_directory(tree.path() / "system.slice/a.service");
   auto now = Await(*follower, [](const auto& cgroups) { return cgroups.size() == 2; });
   CHECK(Paths(now) == Texts{"/system.slice", "/system.slice/a.service"});
   // The old directory is kept under another name, so that the new one cannot have its inode.
-  fs::rename(tree.path / "system.slice/a.service", tree.path / "kept");
-  fs::create_directory(tree.path / "system.slice/a.service");
+  fs::rename(tree.path() / "system.slice/a.service", tree.path() / "kept");
+  fs::create_directory(tree.path() / "system.slice/a.service");
   const std::uint64_t fresh = tree.Inode("/system.slice/a.service");
-  fs::create_directories(tree.path / "system.slice/system-w.slice/w@1.service");
+  fs::create_directories(tree.path() / "system.slice/system-w.slice/w@1.service");
   const auto HasAll = [&](const auto& cgroups) {
     return std::ranges::find(cgroups, "/system.slice/system-w.slice/w@1.service", &policy::Cgroup::path) != cgroups.end();
   };
   now = Await(*follower, HasAll);
   CHECK(std::ranges::find(now, "/system.slice/a.service", &policy::Cgroup::path)->id == fresh);
-  fs::remove_all(tree.path / "system.slice/system-w.slice");
+  fs::remove_all(tree.path() / "system.slice/system-w.slice");
   now = Await(*follower, [&](const auto& cgroups) { return !cgroups.empty() && !HasAll(cgroups) && cgroups.size() < 4; });
   CHECK_FALSE(HasAll(now));
-  fs::remove(tree.path / "kept");
+  fs::remove(tree.path() / "kept");
 }
 
 TEST_CASE("users are the lines of passwd that are some") {
@@ -109,14 +103,14 @@ TEST_CASE("users are the lines of passwd that are some") {
 
 TEST_CASE("a user who is added is told, however the file is written") {
   const Tree tree;
-  const std::string path = tree.path / "passwd";
+  const std::string path = tree.path() / "passwd";
   std::ofstream(path) << "a:x:1:1::/:\n";
   auto follower = discover::UserFollower::Open(path);
   REQUIRE(follower);
   CHECK(follower->Scan() == discover::Users{{"a", 1}});
   CHECK_FALSE(follower->Take());
-  std::ofstream(tree.path / "passwd+") << "a:x:1:1::/:\nb:x:2:2::/:\n";
-  fs::rename(tree.path / "passwd+", path);
+  std::ofstream(tree.path() / "passwd+") << "a:x:1:1::/:\nb:x:2:2::/:\n";
+  fs::rename(tree.path() / "passwd+", path);
   CHECK(follower->Take() == discover::Users{{"a", 1}, {"b", 2}});
   CHECK_FALSE(follower->Take());
 }

@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "kernel/address_memory.h"
-#include "support/sandbox.h"
+#include "support/temporary_directory.h"
 
 namespace egressd::test {
 
