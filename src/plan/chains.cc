@@ -32,16 +32,17 @@ void PutBaseChain(state::State& state, std::string_view name, NftHook hook, Rule
 // The outer packets: not tracked, known peers only, without the marks of the packet inside.
 void PutOuter(const Facts& facts, state::State& state) {
   const std::uint16_t port = facts.tunnel().port;
-  Rules in, out, refuse;
+  Rules in{Words().UdpPort(port).Goto(chain::kOuterIn)}, outer, out, refuse;
   for (const Family family : kBoth) {
     const std::string peers = PerFamily(stem::kPeers, family);
-    in.push_back(Words().UdpPort(port).SourceIn(family, peers).Notrack().Accept());
+    outer.push_back(Words().SourceIn(family, peers).Notrack().Accept());
     out.push_back(Words().UdpPort(port).DestinationIn(family, peers).SetPacketMark(0).Notrack().Accept());
     refuse.push_back(Words().UdpPort(port).SourceNotIn(family, peers).Drop(counter::kNotAPeer));
   }
   if (!facts.inputs.former.empty()) {
     for (const Family family : kBoth) in.push_back(Words().DestinationIn(family, PerFamily(stem::kFormer, family)).Drop(counter::kNotHeld));
   }
+  PutChain(state, chain::kOuterIn, std::move(outer));
   PutBaseChain(state, chain::kRawPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kRaw}, std::move(in));
   PutBaseChain(state, chain::kRawOutput, {.point = NftHook::Point::kOutput, .priority = kRaw}, std::move(out));
   PutBaseChain(state, chain::kRawInput, {.point = NftHook::Point::kInput, .priority = kRaw}, std::move(refuse));
@@ -51,11 +52,13 @@ void PutOuter(const Facts& facts, state::State& state) {
 void PutEntrances(const Facts& facts, state::State& state) {
   PutBaseChain(state, chain::kPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kMangle},
                {Words().From(facts.tunnel().device).Goto(chain::kFromTunnel), Words().ConnectionIs(Direction::kReply).Return(),
+                // Nearly everything ends here.
+                Words().SetPacketMarkByConnectionMark(set::kNextHop).Return(),
                 Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore), Words().Goto(chain::kClassify)});
 
   PutOutput(facts, state);
   PutChain(state, chain::kDecidedBefore,
-           {Words().ConnectionMark(kIdMask, kDirectMark).Return(), Words().SetPacketMarkByConnectionId(set::kNextHop).Return(),
+           {Words().ConnectionMark(kIdMask, kDirectMark).Return(), Words().SetPacketMarkByConnectionMark(set::kNextHop).Return(),
             Words().Goto(chain::kNoGateway)});
 }
 
@@ -107,7 +110,7 @@ void PutClassify(const Facts& facts, state::State& state) {
 
 void PutVerdicts(state::State& state) {
   PutChain(state, chain::kSteer,
-           {Words().SetPacketMarkByConnectionId(set::kNextHop).Return(), Words().ConnectionIdIn(set::kWithoutGateway).Goto(chain::kDirect),
+           {Words().SetPacketMarkByConnectionMark(set::kNextHop).Return(), Words().ConnectionIdIn(set::kWithoutGateway).Goto(chain::kDirect),
             Words().Goto(chain::kNoGateway)});
   PutChain(state, chain::kDirect, {Words().SetConnectionMark(kDecidedDirect).Return()});
 
@@ -153,15 +156,19 @@ void PutNat(const Facts& facts, state::State& state) {
 // The last line of defence, behind everybody's translation: what leaves has the address that belongs to its id, and a lease on it, or
 // does not leave. An address of the node itself (`egress_ip: node`) needs none.
 void PutLeave(const Facts& facts, state::State& state) {
-  Rules leave{Words().To(facts.tunnel().device).Goto(chain::kLeaveTunnel), Words().ConnectionIs(Direction::kReply).Return(),
-              Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return()};
-  for (const Family family : kBoth) {
-    leave.push_back(Words().ConnectionIdAndSourceNotIn(family, PerFamily(stem::kSources, family)).Drop(counter::kWrongSource));
-  }
+  Rules leave{Words().To(facts.tunnel().device).Goto(chain::kLeaveTunnel)};
   // Nearly everything ends with the first of these lookups.
-  for (const Family family : kBoth) leave.push_back(Words().SourceIn(family, PerFamily(stem::kLease, family)).Return());
   for (const Family family : kBoth) {
-    leave.push_back(Words().SourceIn(family, PerFamily(stem::kEgress, family)).Drop(counter::kLeaseOver));
+    leave.push_back(Words().ConnectionMarkAndSourceIn(family, PerFamily(stem::kSources, family)).Goto(PerFamily(stem::kLeased, family)));
+  }
+  leave.push_back(Words().ConnectionIs(Direction::kReply).ConnectionMarkIn(kReceivedSet).Return());
+  leave.push_back(Words().ConnectionIs(Direction::kReply).Return());
+  leave.push_back(Words().ConnectionMark(0xffffffff, kDecidedDirect).Return());
+  leave.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Drop(counter::kWrongSource));
+  for (const Family family : kBoth) {
+    PutChain(state, PerFamily(stem::kLeased, family),
+             {Words().ConnectionMarkIn(kSentSet).Done(), Words().SourceIn(family, PerFamily(stem::kLease, family)).Return(),
+              Words().SourceIn(family, PerFamily(stem::kEgress, family)).Drop(counter::kLeaseOver)});
   }
   PutBaseChain(state, chain::kLeave, {.point = NftHook::Point::kPostrouting, .priority = kLast}, std::move(leave));
 
@@ -171,7 +178,8 @@ void PutLeave(const Facts& facts, state::State& state) {
   const IpAddress addresses[] = {facts.inputs.self.ipv4, facts.inputs.self.ipv6};
   Rules tunnel{Words().Is(Family::kIpv4).TcpSyn().ClampMss(ClampTo(kTcpHeadersIpv4Bytes)).Done(),
                Words().Is(Family::kIpv6).TcpSyn().ClampMss(ClampTo(kTcpHeadersIpv6Bytes)).Done(),
-               Words().ConnectionIs(Direction::kReply).SetPacketMark(0).Return(),
+               Words().ConnectionIs(Direction::kReply).SetPacketMark(0).ConnectionMarkIn(kReceivedSet).Return(),
+               Words().ConnectionIs(Direction::kReply).Return(),
                // Multicast listener reports and the like of the device itself; a gateway drops what has no connection.
                Words().ConnectionState(kNoConntrack).SetPacketMark(0).Return()};
   for (const IpAddress& own : addresses) tunnel.push_back(Words().SourceIsNot(own).Drop(counter::kWrongSource));
@@ -183,9 +191,12 @@ void PutLeave(const Facts& facts, state::State& state) {
 void PutForwardAndInput(const Facts& facts, state::State& state) {
   const std::string& device = facts.tunnel().device;
   PutBaseChain(state, chain::kForward, {.point = NftHook::Point::kForward, .priority = kMangle},
-               {Words().From(device).To(device).Drop(counter::kHairpin),
-                Words().From(device).PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()});
-  Rules input, to_egress;
+               {Words().From(device).Goto(chain::kForwardTunnel)});
+  PutChain(state, chain::kForwardTunnel,
+           {Words().To(device).Drop(counter::kHairpin),
+            Words().PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()});
+  // To this host's own processes.
+  Rules input{Words().ConnectionIs(Direction::kReply).ConnectionMarkIn(kReceivedSet).Done()}, to_egress;
   for (const Family family : kBoth) {
     input.push_back(Words().DestinationIn(family, PerFamily(stem::kEgress, family)).Goto(chain::kToEgress));
   }

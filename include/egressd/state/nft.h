@@ -172,6 +172,7 @@ struct NftSet {
   Type value = Type::kNothing;
   bool intervals = false;  // elements are ranges; of concatenations, each field
   bool timeouts = false;   // elements may have one; not together with intervals
+  bool counts = false;     // each element counts the packets that found it; as long as it is there
   auto operator<=>(const NftSet&) const = default;
 };
 // Length in bytes of a key or value of this type (kVerdict: 0).
