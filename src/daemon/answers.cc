@@ -239,10 +239,11 @@ Json WorkloadList(const policy::Selection* selection, const std::string& name) {
 }  // namespace
 
 Counts Counts::Now(Core& core) {
+  Counts counts{.connections = core.connections().Count(), .sent = {}, .received = {}};
   // Before the first commit there are no sets: nothing was counted.
-  return {.connections = core.connections().Count(),
-          .sent = core.kernel().CountsIn(std::string(plan::kSentSet)).value_or(kernel::CountsByMark{}),
-          .received = core.kernel().CountsIn(std::string(plan::kReceivedSet)).value_or(kernel::CountsByMark{})};
+  for (const std::string_view set : plan::kSentSets) (void)core.kernel().AddCounts(std::string(set), counts.sent);
+  (void)core.kernel().AddCounts(std::string(plan::kReceivedSet), counts.received);
+  return counts;
 }
 
 Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const Counts& counts) {

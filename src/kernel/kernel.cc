@@ -301,7 +301,7 @@ Kernel::Dirt Kernel::TakeNotifications() {
 
 std::uint64_t Kernel::CounterPackets(const std::string& counter) { return body_->nft.CounterPackets(counter); }
 
-Result<CountsByMark> Kernel::CountsIn(const std::string& set) { return body_->nft.CountsIn(set); }
+Result<void> Kernel::AddCounts(const std::string& set, CountsByMark& into) { return body_->nft.AddCounts(set, into); }
 
 Result<Transaction> Kernel::Cleanup() {
   Body& body = *body_;

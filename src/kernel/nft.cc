@@ -341,13 +341,12 @@ std::uint64_t Nft::CounterPackets(const std::string& counter) {
   return packets;
 }
 
-Result<CountsByMark> Nft::CountsIn(const std::string& set) {
-  CountsByMark counts;
+Result<void> Nft::AddCounts(const std::string& set, CountsByMark& into) {
   Request request(NFT_MSG_GETSETELEM, NftFamily::kInet);
   EncodeName(request.message(), set);
-  auto done = body_->socket.Dump(request.message(), [&](const nlmsghdr* message) { DecodeCounts(message, counts); });
+  auto done = body_->socket.Dump(request.message(), [&](const nlmsghdr* message) { AddDecodedCounts(message, into); });
   if (!done) return std::unexpected(std::move(done.error()).In("set " + set));
-  return counts;
+  return {};
 }
 
 }  // namespace egressd::kernel

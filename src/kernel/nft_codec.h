@@ -80,8 +80,8 @@ class ElementDecoder {
   std::vector<Raw> raw_;
 };
 
-// Of a message about elements whose keys are marks and that count.
-void DecodeCounts(const nlmsghdr* message, CountsByMark& into);
+// Of a message about elements whose keys begin with a mark and that count.
+void AddDecodedCounts(const nlmsghdr* message, CountsByMark& into);
 
 // nft_chain.cc
 void EncodeChain(nlmsghdr* message, const state::NftChain& chain);

@@ -167,7 +167,7 @@ void PutLeave(const Facts& facts, state::State& state) {
   leave.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Drop(counter::kWrongSource));
   for (const Family family : kBoth) {
     PutChain(state, PerFamily(stem::kLeased, family),
-             {Words().ConnectionMarkIn(kSentSet).Done(), Words().SourceIn(family, PerFamily(stem::kLease, family)).Return(),
+             {Words().SourceIn(family, PerFamily(stem::kLease, family)).Return(),
               Words().SourceIn(family, PerFamily(stem::kEgress, family)).Drop(counter::kLeaseOver)});
   }
   PutBaseChain(state, chain::kLeave, {.point = NftHook::Point::kPostrouting, .priority = kLast}, std::move(leave));

@@ -64,10 +64,8 @@ void PutHeld(const Facts& facts, state::State& state) {
   for (const Held& here : facts.held) {
     held.Add(NftBytes::Mark(here.id.value), NftBytes::Mark(facts.marks.Of(here.uplink.slot) | here.id.value));
   }
-  for (const std::string_view counting : {kSentSet, kReceivedSet}) {
-    Elements elements(state, counting);
-    for (const Held& here : facts.held) elements.Add(NftBytes::Mark(DecidedMark(here.id)));
-  }
+  Elements received(state, kReceivedSet);
+  for (const Held& here : facts.held) received.Add(NftBytes::Mark(DecidedMark(here.id)));
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     Elements snat(state, PerFamily(stem::kSnat, family));
     Elements sources(state, PerFamily(stem::kSources, family));
@@ -206,7 +204,7 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
     Declare(state, PerFamily(stem::kSource, family), {.type = address, .value = Type::kMark});
     Declare(state, PerFamily(stem::kNetwork, family), {.type = address, .value = Type::kMark, .intervals = true});
     Declare(state, PerFamily(stem::kSnat, family), {.type = Type::kMark, .value = address});
-    Declare(state, PerFamily(stem::kSources, family), {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6});
+    Declare(state, PerFamily(stem::kSources, family), {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6, .counts = true});
     Declare(state, PerFamily(stem::kPeers, family), {.type = address});
     Declare(state, PerFamily(stem::kEgress, family), {.type = address});
     Declare(state, PerFamily(stem::kLease, family), {.type = address, .timeouts = true});
@@ -217,7 +215,7 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
   Declare(state, set::kNextHop, {.type = Type::kMark, .value = Type::kMark});
   Declare(state, set::kWithoutGateway, {.type = Type::kMark});
   Declare(state, set::kHeld, {.type = Type::kMark, .value = Type::kMark});
-  for (const std::string_view counting : {kSentSet, kReceivedSet}) Declare(state, counting, {.type = Type::kMark, .counts = true});
+  Declare(state, kReceivedSet, {.type = Type::kMark, .counts = true});
   Declare(state, PerFamily(stem::kAnswers, Family::kIpv6), {.type = Type::kIpv6, .timeouts = true});
   Declare(state, set::kArpEgress, {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = Type::kIpv4});
   Declare(state, set::kArpAnswers, {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = Type::kIpv4, .timeouts = true});
