@@ -195,11 +195,9 @@ void Agent::Body::Announce(Time at, Output& output) {
     const auto hold = inputs.holds.find(address);
     if (hold == inputs.holds.end() || hold->second.standing != plan::Hold::Standing::kHeld) continue;
     const auto bound = in_force->gateway_of.find(address);
-    if (bound == in_force->gateway_of.end()) continue;
-    const auto gateway = set.gateways.find(bound->second);
-    if (gateway == set.gateways.end() || gateway->second.announce == policy::Announce::kNone) continue;
-    if (const auto device = plan::UplinkFor(set, settings.config, host, bound->second, address)) {
-      output.announce.push_back({.address = address, .device = *device});
+    if (bound == in_force->gateway_of.end() || !IsAnnouncedHere(address)) continue;
+    if (const auto uplink = plan::UplinkFor(set, settings.config, host, bound->second, address)) {
+      output.announce.push_back({.address = address, .device = uplink->device});
     }
   }
 }

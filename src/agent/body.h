@@ -88,7 +88,8 @@ struct Agent::Body : Knowledge {
   void AdvanceOfferings(Time now, const HoldingView& view, Output& output);
   void Prepare(Time now, const HoldingView& view);
   std::set<IpAddress> OfferedAndSilent(const HoldingView& view) const;
-  bool IsPrepared(Time now, const Preparation& preparation) const;
+  Duration HeadStartOf(const IpAddress& address) const;
+  bool IsPrepared(Time now, const IpAddress& address, const Preparation& preparation) const;
   void HandoverCommitted(Time now);
   Time HandoverTimer() const;
 
@@ -107,6 +108,7 @@ struct Agent::Body : Knowledge {
 
   // ---- conflicts.cc
   void Take(Time now, const ForeignAnnouncement& input, Output& output);
+  bool IsAnnouncedHere(const IpAddress& address) const;
   bool IsProbed(Time now, const IpAddress& address);
   void AdvanceProbes(Time now, Output& output);
   Time ProbesTimer() const;

@@ -207,7 +207,7 @@ gossip::Record Agent::Body::OwnRecord() const {
     record.offers.push_back({.address = address, .to = offering.to, .silent = offering.stage == Offering::Stage::kSilent});
   }
   for (const auto& [address, preparation] : handover.preparing) {
-    if (IsPrepared(now, preparation) && record.prepared.size() < gossip::kClaimLimit) record.prepared.push_back(address);
+    if (IsPrepared(now, address, preparation) && record.prepared.size() < gossip::kClaimLimit) record.prepared.push_back(address);
   }
   return record;
 }

@@ -16,10 +16,15 @@ constexpr Duration kKeepAway{10'000'000};
 
 }  // namespace
 
+// Does this node tell the uplink who has the address? Where routes or somebody else do, the uplink has nothing to say about it either.
+bool Agent::Body::IsAnnouncedHere(const IpAddress& address) const {
+  const policy::Gateway* gateway = GatewayOf(address);
+  return gateway != nullptr && gateway->announce == policy::Announce::kLayer2;
+}
+
 // Is the address known to be free? Asks, and says no until the answer could have come.
 bool Agent::Body::IsProbed(Time at, const IpAddress& address) {
-  const policy::Gateway* gateway = GatewayOf(address);
-  if (gateway == nullptr || gateway->announce == policy::Announce::kNone) return true;
+  if (!IsAnnouncedHere(address)) return true;
   const auto [probing, fresh] = conflicts.probings.try_emplace(address, Probing{.begun = at, .next = at});
   return !fresh && probing->second.sent == kProbes && at >= probing->second.next;
 }
@@ -35,8 +40,8 @@ void Agent::Body::AdvanceProbes(Time at, Output& output) {
     probing.next = at + kProbeInterval;
     const auto bound = current().gateway_of.find(address);
     if (bound == current().gateway_of.end()) continue;
-    if (const auto device = plan::UplinkFor(current().selection->set(), settings.config, host, bound->second, address)) {
-      output.probe.push_back({.address = address, .device = *device});
+    if (const auto uplink = plan::UplinkFor(current().selection->set(), settings.config, host, bound->second, address)) {
+      output.probe.push_back({.address = address, .device = uplink->device});
     }
   }
 }
@@ -50,6 +55,7 @@ Time Agent::Body::ProbesTimer() const {
 }
 
 void Agent::Body::Take(Time at, const ForeignAnnouncement& input, Output& output) {
+  if (!IsAnnouncedHere(input.address)) return;
   const std::string object = input.address.ToString();
   const auto answered = [&](std::string_view what) {
     refused[input.address] = {.until = at + kKeepAway,

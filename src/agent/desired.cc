@@ -47,9 +47,9 @@ void Agent::Body::UpdateUnable() {
       entry->second = found != set.gateways.end() && policy::Matches(found->second.nodes, self.name, self.labels);
     }
     if (!entry->second) continue;
-    const auto device = plan::UplinkFor(set, settings.config, host, gateway, address);
-    const state::HostDevice* uplink = device ? host.Device(*device) : nullptr;
-    if (uplink == nullptr || !uplink->running || refused.contains(address) || unhealthy.contains(gateway)) unable.push_back(address);
+    const auto uplink = plan::UplinkFor(set, settings.config, host, gateway, address);
+    const state::HostDevice* carrier = uplink ? host.Device(uplink->parent) : nullptr;
+    if (carrier == nullptr || !carrier->running || refused.contains(address) || unhealthy.contains(gateway)) unable.push_back(address);
   }
 }
 

@@ -143,9 +143,15 @@ std::set<IpAddress> Agent::Body::OfferedAndSilent(const HoldingView& view) const
   return result;
 }
 
+// How long the recipient has the address before the holder lets go of it: the routers must know the new way when the old one is withdrawn.
+Duration Agent::Body::HeadStartOf(const IpAddress& address) const {
+  const policy::Gateway* gateway = GatewayOf(address);
+  return gateway != nullptr && gateway->announce == policy::Announce::kBgp ? kRouteSpreads : Duration{0};
+}
+
 // Everybody has told what it knows, or had the time to.
-bool Agent::Body::IsPrepared(Time at, const Preparation& preparation) const {
-  if (!preparation.in_kernel) return false;
+bool Agent::Body::IsPrepared(Time at, const IpAddress& address, const Preparation& preparation) const {
+  if (!preparation.in_kernel || at < preparation.begun + HeadStartOf(address)) return false;
   if (at - preparation.begun >= kTellingLasts) return true;
   return std::ranges::all_of(membership.members(), [&](const auto& entry) {
     return entry.second.verdict != gossip::Verdict::kAlive || preparation.told.contains(entry.first);
@@ -183,7 +189,9 @@ Time Agent::Body::HandoverTimer() const {
   for (const auto& [address, until] : handover.not_offered) next = std::min(next, until);
   for (const auto& [address, until] : handover.former) next = std::min(next, until);
   for (const auto& [address, preparation] : handover.preparing) {
-    if (preparation.in_kernel && preparation.begun + kTellingLasts > judged) next = std::min(next, preparation.begun + kTellingLasts);
+    for (const Duration wait : {kTellingLasts, HeadStartOf(address)}) {
+      if (preparation.in_kernel && preparation.begun + wait > judged) next = std::min(next, preparation.begun + wait);
+    }
   }
   return next;
 }

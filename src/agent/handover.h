@@ -11,6 +11,9 @@
 //   goes on forwarding for a while,
 //   then lets go
 //
+// With `announce: bgp` the recipient has the address, and so a route to it, as soon as it prepares, and says `prepared` not before the
+// route has had time to spread; the holder, instead of falling silent, gives up the address, and so its route.
+//
 // 1. At no moment two nodes answer ARP or ND for X: the holder says `silent` after its kernel has stopped.
 // 2. Whatever does not go on within its time ends with the holder holding X as before.
 // The steps are in handover.cc; Body calls them.
@@ -50,6 +53,8 @@ struct Preparation {
 inline constexpr Duration kOfferLasts{5'000'000}, kSilenceLasts{2'000'000};
 // How long a recipient waits for nodes that do not tell, and a holder goes on forwarding.
 inline constexpr Duration kTellingLasts{1'000'000}, kLinger{1'000'000};
+// With `announce: bgp`: how long a route needs to the routers around.
+inline constexpr Duration kRouteSpreads{2'000'000};
 // How long the network may still send to an address that nobody has any more: the usual life of a neighbour entry.
 inline constexpr Duration kFormerLasts{60'000'000};
 

@@ -117,7 +117,27 @@ void Core::Store(const agent::Output& output) {
 void Core::Renew(const std::set<IpAddress>& egress_ips) {
   auto renewed = kernel_.Renew(agent_.desired(), egress_ips);
   if (!renewed) Debug("leases: " + renewed.error().message);
+  if (renewed) Prolong(egress_ips);
   Feed(agent::Renewed{.expired = !renewed});
+}
+
+// Addresses that end with the leases. Routing daemons hear of every write, so it is done no more often than it must.
+void Core::Prolong(const std::set<IpAddress>& egress_ips) {
+  const Time now = EventLoop::Now();
+  std::vector<state::EgressAddress> due;
+  std::map<IpAddress, Time> next;
+  for (const auto& [key, address] : agent_.desired().egress_addresses) {
+    if (!address.lifetime) continue;
+    const auto known = prolong_at_.find(key.address);
+    Time at = known == prolong_at_.end() ? now : known->second;
+    if (at <= now && egress_ips.contains(key.address)) {
+      due.push_back(address);
+      at = now + *address.lifetime / 4;
+    }
+    next[key.address] = at;
+  }
+  prolong_at_ = std::move(next);
+  if (auto prolonged = kernel_.Prolong(due); !prolonged) Complain("kernel: " + prolonged.error().message);
 }
 
 void Core::Commit(std::uint64_t revision) {

@@ -81,6 +81,7 @@ class Core {
   void Carry(agent::Output output);
   void Send(const agent::Output& output);
   void Renew(const std::set<IpAddress>& egress_ips);
+  void Prolong(const std::set<IpAddress>& egress_ips);
   void FinishLeaving();
   void Store(const agent::Output& output);
   void Commit(std::uint64_t revision);
@@ -98,6 +99,7 @@ class Core {
   Checks checks_;
   state::Host host_;
   Time agent_wakes_ = kNever;
+  std::map<IpAddress, Time> prolong_at_;  // egress addresses with a lifetime
   Time repair_at_ = kNever;
   Time look_at_ = kNever;              // at the host
   Time last_look_{};

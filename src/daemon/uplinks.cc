@@ -55,7 +55,8 @@ void Uplinks::Watch(const state::State& desired, const state::Host& host, Time n
   std::erase_if(probed_, [&](const auto& entry) { return entry.second <= now; });
   kernel::UplinkWatch::Wanted wanted;
   const auto want = [&](const std::string& device, const IpAddress& address) {
-    if (host.Device(device) == nullptr) return;  // the agent hears of that as well
+    const bool is_vlan = desired.vlans.contains({.name = device});
+    if (host.Device(device) == nullptr && !is_vlan) return;  // the agent hears of that as well
     wanted.devices.insert(device);
     wanted.addresses.insert(address);
   };

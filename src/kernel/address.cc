@@ -23,6 +23,31 @@ RouteMessage Begin(int type, int flags, const Prefix& prefix, std::uint32_t devi
   return message;
 }
 
+std::optional<Duration> LeftOf(const RouteAttributes& attributes) {
+  const auto bytes = attributes.Bytes(IFA_CACHEINFO);
+  ifa_cacheinfo lifetimes{};
+  if (bytes.size() < sizeof lifetimes) return std::nullopt;
+  std::memcpy(&lifetimes, bytes.data(), sizeof lifetimes);
+  if (lifetimes.ifa_valid == kForever) return std::nullopt;
+  return std::chrono::seconds(lifetimes.ifa_valid);
+}
+
+RouteMessage Write(const state::EgressAddress& address, std::uint32_t device_index, int flags) {
+  const Prefix prefix = Prefix::Of(address.key.address);
+  const bool ipv6 = prefix.family() == Family::kIpv6;
+  RouteMessage message = Begin(RTM_NEWADDR, flags, prefix, device_index);
+  message.Byte(IFA_PROTO, state::kProtocol);
+  const std::uint32_t valid_s =
+      address.lifetime ? static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(*address.lifetime).count()) : kForever;
+  // IPv6: deprecated from the start, so that the host's own traffic never picks it. IPv4 knows no such thing.
+  const ifa_cacheinfo lifetimes{.ifa_prefered = ipv6 ? 0 : valid_s, .ifa_valid = valid_s};
+  std::array<std::uint8_t, sizeof lifetimes> bytes{};
+  std::memcpy(bytes.data(), &lifetimes, bytes.size());
+  message.Bytes(IFA_CACHEINFO, bytes);
+  if (ipv6) message.Number(IFA_FLAGS, address.prefix_route ? IFA_F_NODAD : IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
+  return message;
+}
+
 }  // namespace
 
 RouteMessage CreateAddress(const state::Address& address, std::uint32_t device_index) {
@@ -38,17 +63,11 @@ RouteMessage RemoveAddress(const state::Address& address, std::uint32_t device_i
 }
 
 RouteMessage CreateEgressAddress(const state::EgressAddress& address, std::uint32_t device_index) {
-  const Prefix prefix = Prefix::Of(address.key.address);
-  RouteMessage message = Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, prefix, device_index);
-  message.Byte(IFA_PROTO, state::kProtocol);
-  if (prefix.family() == Family::kIpv6) {
-    // Deprecated from the start, so that the host's own traffic never picks it; no prefix route, a single address needs none.
-    const ifa_cacheinfo lifetimes{.ifa_prefered = 0, .ifa_valid = kForever};
-    std::array<std::uint8_t, sizeof lifetimes> bytes{};
-    std::memcpy(bytes.data(), &lifetimes, bytes.size());
-    message.Number(IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE).Bytes(IFA_CACHEINFO, bytes);
-  }
-  return message;
+  return Write(address, device_index, NLM_F_CREATE | NLM_F_EXCL);
+}
+
+RouteMessage ReplaceEgressAddress(const state::EgressAddress& address, std::uint32_t device_index) {
+  return Write(address, device_index, NLM_F_CREATE | NLM_F_REPLACE);
 }
 
 RouteMessage RemoveEgressAddress(const state::EgressAddress& address, std::uint32_t device_index) {
@@ -70,11 +89,20 @@ std::optional<FoundAddress> DecodeAddress(const nlmsghdr& message) {
   return FoundAddress{.device_index = header->ifa_index,
                       .prefix = {.address = *address, .length = header->ifa_prefixlen},
                       .has_our_protocol = attributes.Byte(IFA_PROTO) == state::kProtocol,
-                      .lasting = (flags & fleeting) == 0};
+                      .lasting = (flags & fleeting) == 0,
+                      .has_prefix_route = header->ifa_family == AF_INET6 && (flags & IFA_F_NOPREFIXROUTE) == 0,
+                      .left = LeftOf(attributes)};
 }
 
 bool IsEgressAddress(const FoundAddress& found, const std::string& device, const AddressMemory& memory) {
   return found.has_our_protocol || memory.Knows(device, found.prefix);
+}
+
+state::EgressAddress AsEgressAddress(const FoundAddress& found, const std::string& device, const AddressLifetimes& lifetimes) {
+  state::EgressAddress address{.key = {.device = device, .address = found.prefix.address}, .lifetime = {},
+                               .prefix_route = found.has_prefix_route};
+  if (found.left) address.lifetime = lifetimes.Of(address.key, *found.left);
+  return address;
 }
 
 }  // namespace egressd::kernel

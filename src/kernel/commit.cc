@@ -12,6 +12,7 @@
 #include "kernel/neighbour.h"
 #include "kernel/route.h"
 #include "kernel/rule.h"
+#include "kernel/vlan.h"
 
 namespace egressd::kernel {
 namespace {
@@ -63,6 +64,8 @@ Result<void> Committer::Run(const state::Step& step, const state::State& believe
       const bool removal = step.operation == Operation::kRemove;
       if constexpr (std::is_same_v<Kind, state::Link>) {
         return RunLink(step.operation, object, believed, what);
+      } else if constexpr (std::is_same_v<Kind, state::Vlan>) {
+        return RunVlan(step.operation, object, believed, what);
       } else if constexpr (std::is_same_v<Kind, state::Sysctl>) {
         return removal ? sysctls_.Restore(object.key.path) : sysctls_.Write(object);
       } else if constexpr (std::is_same_v<Kind, state::Rule>) {
@@ -130,26 +133,74 @@ Result<void> Committer::DressLink(const state::Link& link, const std::string& wh
   return {};
 }
 
+Result<void> Committer::RunVlan(Operation operation, const state::Vlan& vlan, const state::State& believed, const std::string& what) {
+  const std::uint32_t index = ::if_nametoindex(vlan.key.name.c_str());
+  const auto found = believed.vlans.find(vlan.key);
+  if (found == believed.vlans.end()) {
+    if (operation == Operation::kRemove) return {};
+    if (index != 0) return Fail(ErrorKind::kSystem, std::format("{}: a device of this name exists and is not egressd's", what));
+  }
+  const bool keep = operation != Operation::kRemove && found != believed.vlans.end() && found->second.parent == vlan.parent &&
+                    found->second.id == vlan.id;
+  if (!keep) {
+    if (index != 0) {
+      if (auto removed = Remove(RemoveLink(index), what); !removed) return removed;
+    }
+    if (operation == Operation::kRemove) return {};
+    const std::uint32_t parent = ::if_nametoindex(vlan.parent.c_str());
+    if (parent == 0) return NoDevice(what, vlan.parent);
+    if (const auto made = socket_.Request(CreateVlan(vlan, parent)); !made) {
+      auto error = made.error().As(what);
+      if (made.error().error_number == EOPNOTSUPP) error.message += " (this kernel has no 8021q)";
+      return std::unexpected(std::move(error));
+    }
+  }
+  const std::uint32_t made = ::if_nametoindex(vlan.key.name.c_str());
+  if (made == 0) return NoDevice(what, vlan.key.name);
+  for (const RouteMessage& message : {NameVlan(made), ChangeVlan(vlan, made)}) {
+    if (const auto done = socket_.Request(message); !done) return std::unexpected(done.error().As(what));
+  }
+  return {};
+}
+
 Result<void> Committer::RunEgressAddress(Operation operation, const state::EgressAddress& address, const std::string& what) {
   const std::uint32_t index = ::if_nametoindex(address.key.device.c_str());
   if (operation == Operation::kRemove) {
     if (index == 0 || foreign_.erase(address.key) != 0) return {};
     if (auto removed = Remove(RemoveEgressAddress(address, index), what); !removed) return removed;
+    lifetimes_.Forget(address.key);
     return memory_.Remove(address.key);
   }
   if (index == 0) return NoDevice(what, address.key.device);
+  if (operation == Operation::kReplace) return foreign_.contains(address.key) ? Result<void>{} : WriteAgain(address, index, what);
   const bool known = memory_.Contains(address.key);
   if (auto remembered = memory_.Add(address.key); !remembered) return remembered;
   const auto done = socket_.Request(CreateEgressAddress(address, index));
   if (done) {
     foreign_.erase(address.key);
+    lifetimes_.Wrote(address);
     return {};
   }
-  if (done.error().error_number == EEXIST && known) return {};
+  if (done.error().error_number == EEXIST && known) return WriteAgain(address, index, what);
   if (auto forgotten = memory_.Remove(address.key); !forgotten) return forgotten;
   if (done.error().error_number != EEXIST) return std::unexpected(done.error().As(what));
   foreign_.insert(address.key);
   return {};
+}
+
+Result<void> Committer::WriteAgain(const state::EgressAddress& address, std::uint32_t device_index, const std::string& what) {
+  const auto done = socket_.Request(ReplaceEgressAddress(address, device_index));
+  if (!done) return std::unexpected(done.error().As(what));
+  lifetimes_.Wrote(address);
+  return {};
+}
+
+Result<void> Committer::Prolong(const state::EgressAddress& address) {
+  if (foreign_.contains(address.key)) return {};
+  const std::string what = "prolong " + ToString(address);
+  const std::uint32_t index = ::if_nametoindex(address.key.device.c_str());
+  if (index == 0) return NoDevice(what, address.key.device);
+  return WriteAgain(address, index, what);
 }
 
 }  // namespace egressd::kernel

@@ -13,6 +13,7 @@
 #include "kernel/neighbour.h"
 #include "kernel/route.h"
 #include "kernel/rule.h"
+#include "kernel/vlan.h"
 
 namespace egressd::kernel {
 namespace {
@@ -72,9 +73,10 @@ void Drift::AddLink(const nlmsghdr& message) {
   const std::string known = devices_.Name(index);
   if (!known.empty() && known != name) renamed_ = true;
   if (IsRemoval(message) || (header->ifi_flags & IFF_UP) == 0) fallen_.insert(name);
-  auto seen = DecodeLink(message, tunnel_device_);
+  auto seen = DecodeLink(message, recognition_.tunnel_device);
   const bool is_tunnel = seen && seen->ours;
-  if (!is_tunnel) host_ = true;
+  auto vlan = DecodeVlan(message, devices_);
+  if (!is_tunnel && !(vlan && vlan->ours)) host_ = true;
   if (IsRemoval(message)) {
     devices_.Remove(index);
   } else {
@@ -86,6 +88,7 @@ void Drift::AddLink(const nlmsghdr& message) {
     }
   }
   if (seen) Note(links_, std::move(*seen), message);
+  if (vlan) Note(vlans_, std::move(*vlan), message);
 }
 
 void Drift::AddAddress(const nlmsghdr& message) {
@@ -97,10 +100,11 @@ void Drift::AddAddress(const nlmsghdr& message) {
     Note(addresses_, Seen<state::Address>{.object = {.key = {device, found->prefix}}, .ours = true}, message);
     return;
   }
-  const bool ours = IsEgressAddress(*found, device, addresses_known_);
+  const bool ours = IsEgressAddress(*found, device, recognition_.addresses);
   if (!ours) host_ = true;
   if (!found->prefix.is_single()) return;
-  Note(egress_addresses_, Seen<state::EgressAddress>{.object = {.key = {device, found->prefix.address}}, .ours = ours}, message);
+  Note(egress_addresses_, Seen<state::EgressAddress>{.object = AsEgressAddress(*found, device, recognition_.lifetimes), .ours = ours},
+       message);
 }
 
 void Drift::AddRoute(const nlmsghdr& message) {
@@ -115,15 +119,16 @@ void Drift::AddRoute(const nlmsghdr& message) {
 
 void Drift::AddNeighbour(const nlmsghdr& message) {
   if (auto entry = DecodeFdbEntry(message, devices_)) {
-    if (entry->object.key.device == tunnel_device_) Note(fdb_, std::move(*entry), message);
+    if (entry->object.key.device == recognition_.tunnel_device) Note(fdb_, std::move(*entry), message);
   } else if (auto neighbour = DecodeNeighbour(message, devices_)) {
-    if (neighbour->object.key.device == tunnel_device_) Note(neighbours_, std::move(*neighbour), message);
+    if (neighbour->object.key.device == recognition_.tunnel_device) Note(neighbours_, std::move(*neighbour), message);
   }
 }
 
 bool Drift::DropsRoutesOf(const state::State& believed) const {
   const auto fell = [&](const std::string& device) { return fallen_.contains(device); };
   return std::ranges::any_of(believed.links, [&](const auto& entry) { return fell(entry.first.name); }) ||
+         std::ranges::any_of(believed.vlans, [&](const auto& entry) { return fell(entry.first.name); }) ||
          std::ranges::any_of(believed.egress_addresses, [&](const auto& entry) { return fell(entry.first.device); }) ||
          std::ranges::any_of(believed.routes, [&](const auto& entry) { return fell(entry.second.device); });
 }
@@ -131,10 +136,10 @@ bool Drift::DropsRoutesOf(const state::State& believed) const {
 Kernel::Dirt Drift::Judge(const state::State* believed) const {
   const state::State nothing;
   const state::State& state = believed == nullptr ? nothing : *believed;
-  const bool ours = renamed_ || Contradicts(links_, state.links) || Contradicts(addresses_, state.addresses) ||
-                    Contradicts(egress_addresses_, state.egress_addresses) || Contradicts(neighbours_, state.neighbours) ||
-                    Contradicts(fdb_, state.fdb) || Contradicts(routes_, state.routes) || Contradicts(rules_, state.rules) ||
-                    (!fallen_.empty() && DropsRoutesOf(state));
+  const bool ours = renamed_ || Contradicts(links_, state.links) || Contradicts(vlans_, state.vlans) ||
+                    Contradicts(addresses_, state.addresses) || Contradicts(egress_addresses_, state.egress_addresses) ||
+                    Contradicts(neighbours_, state.neighbours) || Contradicts(fdb_, state.fdb) || Contradicts(routes_, state.routes) ||
+                    Contradicts(rules_, state.rules) || (!fallen_.empty() && DropsRoutesOf(state));
   return {.ours = ours, .host = host_ || renamed_};
 }
 

@@ -24,7 +24,7 @@ class Drift {
  public:
   // Keeps `devices` up to date.
   Drift(const Recognition& recognition, Devices& devices)
-      : tunnel_device_(recognition.tunnel_device), addresses_known_(recognition.addresses), devices_(devices) {}
+      : recognition_(recognition), devices_(devices) {}
   void Add(const nlmsghdr& message);
   // `believed`: what is in force as far as we know; nullptr = not known.
   Kernel::Dirt Judge(const state::State* believed) const;
@@ -41,10 +41,10 @@ class Drift {
   void AddNeighbour(const nlmsghdr& message);
   bool DropsRoutesOf(const state::State& believed) const;
 
-  std::string tunnel_device_;
-  const AddressMemory& addresses_known_;
+  const Recognition& recognition_;
   Devices& devices_;
   LastWords<state::Link> links_;
+  LastWords<state::Vlan> vlans_;
   LastWords<state::Address> addresses_;
   LastWords<state::EgressAddress> egress_addresses_;
   LastWords<state::Neighbour> neighbours_;

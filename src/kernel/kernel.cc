@@ -30,7 +30,9 @@ constexpr int kRounds = 5;
 enum class OnError { kStop, kGoOn };
 enum class Outcome { kDone, kAgain };  // kAgain: what is in force must be observed anew before the rest
 
-bool IsLink(const Step& step) { return std::holds_alternative<state::Link>(step.object); }
+bool IsLink(const Step& step) {
+  return std::holds_alternative<state::Link>(step.object) || std::holds_alternative<state::Vlan>(step.object);
+}
 
 // With the last IPv4 address of a device the kernel drops its IPv4 routes and neighbours, and with a primary address its secondaries,
 // all without a notification (fib_disable_ip, inet_del_ifa).
@@ -77,8 +79,9 @@ struct Kernel::Body {
   Sysctls sysctls;
   Fd epoll;
   AddressMemory memory{settings.state_directory, AddressMemory::NeedHere()};
-  Committer committer{socket, sysctls, memory};
-  Recognition recognition{.tunnel_device = settings.tunnel_device, .addresses = memory};
+  AddressLifetimes lifetimes;
+  Committer committer{socket, sysctls, memory, lifetimes};
+  Recognition recognition{.tunnel_device = settings.tunnel_device, .addresses = memory, .lifetimes = lifetimes};
   Devices devices;
   std::optional<state::State> believed;  // what is in force; unset = not known
   std::set<std::string> sysctl_paths;    // those of the last desired state
@@ -288,6 +291,16 @@ Result<void> Kernel::Renew(const state::State& desired, const std::optional<std:
   }
   if (body.believed) {
     for (const Step& step : leases) state::Apply(step, *body.believed);
+  }
+  return {};
+}
+
+Result<void> Kernel::Prolong(std::span<const state::EgressAddress> addresses) {
+  for (const state::EgressAddress& address : addresses) {
+    if (auto prolonged = body_->committer.Prolong(address); !prolonged) {
+      body_->believed.reset();
+      return prolonged;
+    }
   }
   return {};
 }

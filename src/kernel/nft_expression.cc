@@ -80,7 +80,7 @@ std::vector<nftnl_expr*> Of(const state::NftCt& ct) {
 
 std::vector<nftnl_expr*> Of(const state::NftPayload& payload) {
   auto* expression = New("payload");
-  nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_DREG, payload.reg);
+  nftnl_expr_set_u32(expression, payload.store ? NFTNL_EXPR_PAYLOAD_SREG : NFTNL_EXPR_PAYLOAD_DREG, payload.reg);
   nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_BASE, static_cast<std::uint32_t>(payload.base));
   nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_OFFSET, payload.offset_bytes);
   nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_LEN, payload.length_bytes);

@@ -17,6 +17,7 @@
 #include "kernel/route.h"
 #include "kernel/rule.h"
 #include "kernel/sysctl.h"
+#include "kernel/vlan.h"
 
 namespace egressd::kernel {
 namespace {
@@ -39,12 +40,14 @@ Result<void> ObserveLinks(RouteSocket& socket, const std::string& tunnel_device,
       [&] {
         devices.Clear();
         into.links.clear();
+        into.vlans.clear();
       },
       [&](const nlmsghdr& message) {
         const auto* const header = HeaderOf<ifinfomsg>(message);
         if (header == nullptr || message.nlmsg_type != RTM_NEWLINK) return;
         const auto index = static_cast<std::uint32_t>(header->ifi_index);
         devices.Put(index, RouteAttributes(message, sizeof *header).Text(IFLA_IFNAME));
+        if (auto vlan = DecodeVlan(message, devices); vlan && vlan->ours) state::Put(into.vlans, std::move(vlan->object));
         auto seen = DecodeLink(message, tunnel_device);
         if (!seen || !seen->ours) return;
         devices.tunnel_index = index;
@@ -52,7 +55,7 @@ Result<void> ObserveLinks(RouteSocket& socket, const std::string& tunnel_device,
       });
 }
 
-Result<void> ObserveAddresses(RouteSocket& socket, const AddressMemory& memory, const Devices& devices, state::State& into) {
+Result<void> ObserveAddresses(RouteSocket& socket, const Recognition& recognition, const Devices& devices, state::State& into) {
   return Dump(
       socket, DumpAddresses(), "addresses",
       [&] {
@@ -65,8 +68,8 @@ Result<void> ObserveAddresses(RouteSocket& socket, const AddressMemory& memory, 
         const std::string device = devices.Name(found->device_index);
         if (devices.IsTunnel(found->device_index)) {
           if (!found->prefix.address.is_link_local()) state::Put(into.addresses, state::Address{.key = {device, found->prefix}});
-        } else if (IsEgressAddress(*found, device, memory)) {
-          state::Put(into.egress_addresses, state::EgressAddress{.key = {device, found->prefix.address}});
+        } else if (IsEgressAddress(*found, device, recognition.addresses)) {
+          state::Put(into.egress_addresses, AsEgressAddress(*found, device, recognition.lifetimes));
         }
       });
 }
@@ -102,7 +105,7 @@ std::vector<RouteMessage> List(Messages... messages) {
 Result<void> ObserveRoutes(RouteSocket& socket, const Recognition& recognition, Devices& devices, state::State& into) {
   const std::string& tunnel_device = recognition.tunnel_device;
   if (auto done = ObserveLinks(socket, tunnel_device, devices, into); !done) return done;
-  if (auto done = ObserveAddresses(socket, recognition.addresses, devices, into); !done) return done;
+  if (auto done = ObserveAddresses(socket, recognition, devices, into); !done) return done;
   if (devices.tunnel_index != 0) {
     auto done = ObserveKind<state::Neighbour>(socket, List(DumpNeighbours(devices.tunnel_index)), "neighbours", into.neighbours,
                                               [&](const nlmsghdr& message) { return DecodeNeighbour(message, devices); });
@@ -122,7 +125,7 @@ Result<void> ObserveRoutes(RouteSocket& socket, const Recognition& recognition, 
 
 Result<void> ObserveEgressAddresses(RouteSocket& socket, const Recognition& recognition, Devices& devices, state::State& into) {
   if (auto done = ObserveLinks(socket, recognition.tunnel_device, devices, into); !done) return done;
-  return ObserveAddresses(socket, recognition.addresses, devices, into);
+  return ObserveAddresses(socket, recognition, devices, into);
 }
 
 Result<state::Host> ReadHost(RouteSocket& socket, const Recognition& recognition, Devices& devices) {
@@ -144,6 +147,7 @@ Result<state::Host> ReadHost(RouteSocket& socket, const Recognition& recognition
           devices.tunnel_index = index;
           return;
         }
+        if (const auto vlan = DecodeVlan(message, devices); vlan && vlan->ours) return;
         device.mtu_bytes = attributes.Number(IFLA_MTU).value_or(0);
         device.mac = attributes.Mac(IFLA_ADDRESS).value_or(MacAddress{});
         device.running = (header->ifi_flags & IFF_UP) != 0 && (header->ifi_flags & IFF_RUNNING) != 0;

@@ -6,6 +6,7 @@
 #include "egressd/base/error.h"
 #include "egressd/state/host.h"
 #include "egressd/state/state.h"
+#include "kernel/address_lifetimes.h"
 #include "kernel/address_memory.h"
 #include "kernel/route_socket.h"
 #include "kernel/seen.h"
@@ -16,6 +17,7 @@ namespace egressd::kernel {
 struct Recognition {
   std::string tunnel_device;
   const AddressMemory& addresses;
+  const AddressLifetimes& lifetimes;
 };
 
 // Fills links, addresses, neighbours, fdb, routes, rules and egress addresses, and `devices` anew.

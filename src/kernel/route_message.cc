@@ -31,6 +31,11 @@ RouteMessage& RouteMessage::Number(int attribute, std::uint32_t value) {
   return *this;
 }
 
+RouteMessage& RouteMessage::Short(int attribute, std::uint16_t value) {
+  Append(attribute, &value, sizeof value);
+  return *this;
+}
+
 RouteMessage& RouteMessage::Port(int attribute, std::uint16_t host_order) {
   const std::uint16_t network_order = htons(host_order);
   Append(attribute, &network_order, sizeof network_order);
@@ -95,6 +100,14 @@ std::optional<std::uint8_t> RouteAttributes::Byte(int attribute) const {
 std::optional<std::uint32_t> RouteAttributes::Number(int attribute) const {
   const auto bytes = Bytes(attribute);
   std::uint32_t value = 0;
+  if (bytes.size() < sizeof value) return std::nullopt;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
+std::optional<std::uint16_t> RouteAttributes::Short(int attribute) const {
+  const auto bytes = Bytes(attribute);
+  std::uint16_t value = 0;
   if (bytes.size() < sizeof value) return std::nullopt;
   std::memcpy(&value, bytes.data(), sizeof value);
   return value;

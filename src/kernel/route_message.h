@@ -29,6 +29,7 @@ class RouteMessage {
 
   RouteMessage& Byte(int attribute, std::uint8_t value);
   RouteMessage& Number(int attribute, std::uint32_t value);
+  RouteMessage& Short(int attribute, std::uint16_t value);
   RouteMessage& Port(int attribute, std::uint16_t host_order);  // sent in network order
   RouteMessage& Flag(int attribute);
   RouteMessage& Text(int attribute, std::string_view value);
@@ -62,6 +63,7 @@ class RouteAttributes {
   bool Has(int attribute) const { return At(attribute) != nullptr; }
   std::optional<std::uint8_t> Byte(int attribute) const;
   std::optional<std::uint32_t> Number(int attribute) const;
+  std::optional<std::uint16_t> Short(int attribute) const;
   std::optional<std::uint16_t> Port(int attribute) const;  // host order
   std::string Text(int attribute) const;                   // "" = absent
   std::span<const std::uint8_t> Bytes(int attribute) const;

@@ -229,7 +229,10 @@ void PutForwardAndInput(const Facts& facts, state::State& state) {
 
 // An egress IP that another node has, or is about to have, must not be heard of from here: no answer names it, and no question comes from
 // it (a neighbour that is asked learns who asks). Announcements of our own do not pass here (kernel/announce.h).
-void PutNeighbours(state::State& state) {
+//
+// In a subnet that the host has no address in nobody needs to answer a question that comes from the host's address, and the egress IP must
+// not ask: it may be another node's already. So nobody asks, as in a probe of RFC 5227, which every host answers.
+void PutNeighbours(const Facts& facts, state::State& state) {
   const std::string egress6 = PerFamily(stem::kEgress, Family::kIpv6), answers6 = PerFamily(stem::kAnswers, Family::kIpv6);
   PutBaseChain(state, chain::kNeighbours, {.point = NftHook::Point::kOutput, .priority = kBeforeFilter},
                {Words()
@@ -242,10 +245,12 @@ void PutNeighbours(state::State& state) {
                     .SourceIn(Family::kIpv6, egress6)
                     .SourceNotIn(Family::kIpv6, answers6)
                     .Drop(counter::kNotAnswered)});
-  state::Put(state.chains,
-             state::NftChain{.key = {.family = state::NftFamily::kArp, .name = std::string(chain::kNeighbours)},
-                             .hook = NftHook{.point = NftHook::Point::kOutput, .priority = kBeforeFilter},
-                             .rules = {Words().ArpSenderIn(set::kArpEgress).ArpSenderNotIn(set::kArpAnswers).Drop(counter::kNotAnswered)}});
+  Rules arp;
+  if (!facts.subnets.empty()) arp.push_back(Words().ArpAsksFor(set::kArpSubnets).ArpSenderBecomesNobody().Done());
+  arp.push_back(Words().ArpSenderIn(set::kArpEgress).ArpSenderNotIn(set::kArpAnswers).Drop(counter::kNotAnswered));
+  state::Put(state.chains, state::NftChain{.key = {.family = state::NftFamily::kArp, .name = std::string(chain::kNeighbours)},
+                                           .hook = NftHook{.point = NftHook::Point::kOutput, .priority = kBeforeFilter},
+                                           .rules = std::move(arp)});
 }
 
 }  // namespace
@@ -278,7 +283,7 @@ void PutSkeletonChains(const Facts& facts, state::State& state) {
   PutNat(facts, state);
   PutLeave(facts, state);
   PutForwardAndInput(facts, state);
-  PutNeighbours(state);
+  PutNeighbours(facts, state);
 }
 
 }  // namespace egressd::plan

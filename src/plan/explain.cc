@@ -195,11 +195,11 @@ class Story {
 
   void LeaveHere(const Held& held, std::uint32_t mark) {
     const state::HostRoute* main = facts_.inputs.host->DefaultRoute(held.family);
-    std::optional<IpAddress> next_hop = held.uplink.next_hop;
-    if (held.uplink.slot == 0 && main != nullptr && main->device == held.uplink.device) next_hop = main->next_hop;
+    std::optional<IpAddress> next_hop = held.way.next_hop;
+    if (held.way.slot == 0 && main != nullptr && main->device == held.way.device) next_hop = main->next_hop;
     std::string way = std::format("egress id {}, mark {:#010x}", held.id.value, mark);
-    if (held.uplink.slot != 0) way += std::format(", rule {}, table {}", Priority(), facts_.TableOf(held.uplink.slot));
-    way += std::format(", dev {}", held.uplink.device);
+    if (held.way.slot != 0) way += std::format(", rule {}, table {}", Priority(), facts_.TableOf(held.way.slot));
+    way += std::format(", dev {}", held.way.device);
     if (next_hop) way += " via " + next_hop->ToString();
     Line(way);
     Line(std::format("source becomes {} (map {})", held.address.ToString(), PerFamily(stem::kSnat, held.family)));
@@ -218,6 +218,11 @@ class Story {
     Line(std::format("source becomes {}, {} sends it to {} ({})", own.ToString(), device, peer.name, peer.underlay.ToString()));
     const std::string address = binding.egress_ip ? binding.egress_ip->ToString() : std::string("its own address");
     out_.path.push_back(std::format("{}  source becomes {} (map {})", peer.name, address, PerFamily(stem::kSnat, binding.family)));
+    if (const policy::Subnet* subnet = binding.egress_ip ? policy::SubnetOf(*facts_.set, *binding.egress_ip) : nullptr) {
+      const std::string vlan = subnet->vlan == 0 ? "" : std::format(", vlan {}", subnet->vlan);
+      if (const auto& router = subnet->router(binding.family))
+        out_.path.push_back(std::format("{}  leaves via {}{}", peer.name, router->address.ToString(), vlan));
+    }
     Sees(binding.egress_ip ? address : std::format("the address of {}", peer.name));
   }
 

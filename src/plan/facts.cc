@@ -1,7 +1,12 @@
 #include "plan/facts.h"
 
 #include <algorithm>
+#include <format>
 #include <limits>
+#include <set>
+#include <utility>
+
+#include "egressd/base/hash.h"
 
 namespace egressd::plan {
 namespace {
@@ -55,13 +60,63 @@ Facts::Facts(const Inputs& the_inputs) : inputs(the_inputs) {
   mtu_bytes = TunnelMtu(inputs);
   if (set != nullptr && inputs.bindings != nullptr) {
     for (const policy::Binding& binding : *inputs.bindings) {
+      const auto gateway = set->gateways.find(binding.gateway);
+      if (binding.egress_ip && gateway != set->gateways.end()) gateways_.emplace(*binding.egress_ip, &gateway->second);
       if (!set->policies.contains(binding.policy)) continue;
       bindings_[{binding.policy, binding.family}].push_back(&binding);
       carries_ipv6 = carries_ipv6 || binding.family == Family::kIpv6;
     }
+    FindSubnets();
     FindHeld();
   }
   facing = FacingDevices(inputs);
+}
+
+// In order of subnet each one takes the slot that its hash names, or the next free one.
+void Facts::FindSubnets() {
+  const policy::NodeConfig& config = *inputs.config;
+  for (const auto& [name, gateway] : set->gateways) {
+    if (!policy::Matches(gateway.nodes, config.node.name, config.node.labels)) continue;
+    for (const std::string& pool_name : gateway.pools) {
+      const auto pool = set->pools.find(pool_name);
+      if (pool == set->pools.end() || !pool->second.subnet) continue;
+      const policy::Subnet& subnet = *pool->second.subnet;
+      for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+        const std::vector<AddressRange>& ranges = family == Family::kIpv4 ? pool->second.ipv4 : pool->second.ipv6;
+        if (ranges.empty()) continue;
+        if (auto uplink = UplinkFor(*set, config, *inputs.host, name, ranges.front().first)) {
+          subnets.emplace(LocalSubnet{.uplink = std::move(*uplink), .subnet = subnet}, std::uint8_t{0});
+        }
+      }
+    }
+  }
+  constexpr std::uint64_t kSlots = kLastSubnetSlot - kFirstSubnetSlot + 1;
+  std::set<std::uint64_t> taken;
+  for (auto& [local, slot] : subnets) {
+    if (taken.size() == kSlots) break;
+    std::uint64_t place = StableHash(local.uplink.device);
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      if (const auto& router = local.subnet.router(family)) place = StableHash(router->ToString(), place);
+    }
+    place %= kSlots;
+    while (!taken.insert(place).second) place = (place + 1) % kSlots;
+    slot = static_cast<std::uint8_t>(kFirstSubnetSlot + place);
+  }
+}
+
+std::optional<Way> Facts::WayOf(const policy::Binding& binding, const IpAddress& egress_ip) const {
+  auto uplink = UplinkFor(*set, *inputs.config, *inputs.host, binding.gateway, egress_ip);
+  if (!uplink) return std::nullopt;
+  const policy::Subnet* subnet = policy::SubnetOf(*set, egress_ip);
+  if (subnet == nullptr || !subnet->router(binding.family)) return WayThrough(inputs, uplink->device, binding.family);
+  const Prefix& router = *subnet->router(binding.family);
+  const auto found = subnets.find({.uplink = std::move(*uplink), .subnet = *subnet});
+  if (found == subnets.end() || found->second == 0) return std::nullopt;
+  const IpAddress& inside = router.address.is_link_local() ? egress_ip : router.address;
+  return Way{.device = found->first.uplink.device,
+             .slot = found->second,
+             .next_hop = router.address,
+             .subnet = Prefix::Containing(inside, router.length)};
 }
 
 void Facts::FindHeld() {
@@ -70,11 +125,11 @@ void Facts::FindHeld() {
   std::map<std::string_view, bool> member;  // of the gateway
   for (const policy::Binding& binding : *inputs.bindings) {
     if (!set->policies.contains(binding.policy)) continue;
-    std::optional<std::string> device;
+    std::optional<Way> way;
     std::optional<IpAddress> address = binding.egress_ip;
     if (address) {
       if (!inputs.holds.contains(*address)) continue;
-      device = UplinkFor(*set, config, host, binding.gateway, *address);
+      way = WayOf(binding, *address);
     } else {
       auto known = member.find(binding.gateway);
       if (known == member.end()) {
@@ -83,11 +138,12 @@ void Facts::FindHeld() {
         known = member.emplace(binding.gateway, matches || binding.gateway == policy::kSelf).first;
       }
       if (!known->second) continue;
-      device = OwnUplink(*set, config, host, binding.gateway, binding.family);
+      const std::optional<std::string> device = OwnUplink(*set, config, host, binding.gateway, binding.family);
       if (device) address = host.AddressOn(*device, binding.family);
+      if (device) way = WayThrough(inputs, *device, binding.family);
     }
-    if (!device || !address) continue;
-    held.push_back({.id = binding.id, .family = binding.family, .address = *address, .uplink = UplinkOn(inputs, *device, binding.family)});
+    if (!way || !address) continue;
+    held.push_back({.id = binding.id, .family = binding.family, .address = *address, .way = std::move(*way)});
   }
   std::ranges::sort(held, {}, &Held::id);
 }
@@ -109,6 +165,19 @@ const Held* Facts::HeldAs(EgressId id) const {
   return found == held.end() || found->id != id ? nullptr : &*found;
 }
 
+const policy::Gateway* Facts::GatewayOf(const IpAddress& egress_ip) const {
+  const auto found = gateways_.find(egress_ip);
+  return found == gateways_.end() ? nullptr : found->second;
+}
+
+// With ARP and neighbour discovery, who goes keeps the address for a while and who comes does not have it yet: it is answered for or not.
+// A route cannot be kept silent: who comes has it announced early, so that the routers know it when it is withdrawn by who goes.
+bool Facts::IsOnDevice(const IpAddress& egress_ip, const Hold& hold) const {
+  const policy::Gateway* gateway = GatewayOf(egress_ip);
+  const bool by_routing = gateway != nullptr && gateway->announce == policy::Announce::kBgp;
+  return hold.standing != (by_routing ? Hold::Standing::kLeaving : Hold::Standing::kPrepared);
+}
+
 std::optional<std::uint32_t> Facts::NextHopMark(EgressId id) const {
   const auto carrier = inputs.carriers.find(id);
   if (carrier == inputs.carriers.end()) return std::nullopt;
@@ -117,7 +186,7 @@ std::optional<std::uint32_t> Facts::NextHopMark(EgressId id) const {
     case Carrier::Kind::kSelf: {
       const Held* here = HeldAs(id);
       if (here == nullptr) return std::nullopt;
-      return marks.Of(here->uplink.slot) | id.value;
+      return marks.Of(here->way.slot) | id.value;
     }
     case Carrier::Kind::kPeer: {
       const auto slot = inputs.slots.find(carrier->second.peer);
@@ -135,16 +204,16 @@ std::vector<Family> Facts::families() const {
   return {Family::kIpv4};
 }
 
-Uplink UplinkOn(const Inputs& inputs, const std::string& device, Family family) {
-  Uplink uplink{.device = device};
-  if (IsMainUplink(*inputs.host, device, family)) return uplink;
+Way WayThrough(const Inputs& inputs, const std::string& device, Family family) {
+  Way way{.device = device, .slot = 0, .next_hop = {}, .subnet = {}};
+  if (IsMainUplink(*inputs.host, device, family)) return way;
   const state::HostRoute* route = DefaultRouteOn(*inputs.host, device, family);
-  if (route == nullptr) return uplink;
+  if (route == nullptr) return way;
   if (const std::optional<std::uint8_t> slot = SlotOf(*inputs.host, device)) {
-    uplink.slot = *slot;
-    uplink.next_hop = route->next_hop;
+    way.slot = *slot;
+    way.next_hop = route->next_hop;
   }
-  return uplink;
+  return way;
 }
 
 std::optional<std::string> OwnUplink(const policy::PolicySet& set, const policy::NodeConfig& config, const state::Host& host,
@@ -157,15 +226,33 @@ std::optional<std::string> OwnUplink(const policy::PolicySet& set, const policy:
   return main->device;
 }
 
-std::optional<std::string> UplinkFor(const policy::PolicySet& set, const policy::NodeConfig& config, const state::Host& host,
-                                     const std::string& gateway, const IpAddress& egress_ip) {
-  const auto Present = [&](const std::string& device) { return host.Device(device) ? std::optional(device) : std::nullopt; };
+std::optional<Uplink> UplinkFor(const policy::PolicySet& set, const policy::NodeConfig& config, const state::Host& host,
+                                const std::string& gateway, const IpAddress& egress_ip) {
+  const policy::Subnet* subnet = policy::SubnetOf(set, egress_ip);
+  const std::uint16_t vlan = subnet == nullptr ? std::uint16_t{0} : subnet->vlan;
+  const auto On = [&](const std::string& device) -> std::optional<Uplink> {
+    if (!host.Device(device)) return std::nullopt;
+    return Uplink{.device = vlan == 0 ? device : VlanName(device, vlan), .parent = device};
+  };
   const auto found = set.gateways.find(gateway);
-  if (found != set.gateways.end() && found->second.interface) return Present(*found->second.interface);
-  if (config.node.interface) return Present(*config.node.interface);
-  if (const state::HostDevice* device = host.DeviceFacing(egress_ip)) return device->name;
+  if (found != set.gateways.end() && found->second.interface) return On(*found->second.interface);
+  if (config.node.interface) return On(*config.node.interface);
+  // The network of a VLAN is not that of any device of the host.
+  const std::optional<Prefix> router = subnet == nullptr ? std::nullopt : subnet->router(egress_ip.family());
+  const state::HostDevice* facing = vlan == 0 ? host.DeviceFacing(router ? router->address : egress_ip) : nullptr;
+  if (facing != nullptr) return On(facing->name);
   const state::HostRoute* main = host.DefaultRoute(egress_ip.family());
-  return main == nullptr ? std::nullopt : Present(main->device);
+  return main == nullptr ? std::nullopt : On(main->device);
+}
+
+std::string VlanName(const std::string& parent, std::uint16_t vlan) {
+  constexpr std::size_t kLongest = 15, kHashDigits = 4;
+  const std::string stem = std::format("eg{}-", vlan);
+  const std::size_t room = kLongest - stem.size();
+  if (parent.size() <= room && !parent.contains('.')) return stem + parent;
+  std::string kept = parent.substr(0, room - kHashDigits);
+  std::ranges::replace(kept, '.', '_');
+  return stem + kept + std::format("{:04x}", StableHash(parent) & 0xffff);
 }
 
 }  // namespace egressd::plan

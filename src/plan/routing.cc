@@ -1,12 +1,14 @@
 #include "plan/routing.h"
 
 #include <algorithm>
-#include <map>
+#include <chrono>
+#include <utility>
 
 namespace egressd::plan {
 namespace {
 
 constexpr std::uint32_t kMainTable = 254;  // RT_TABLE_MAIN
+constexpr Duration kShortestLifetime = std::chrono::seconds(2);  // the kernel counts in seconds, and not exactly
 
 Prefix Everything(Family family) { return Prefix::Containing(*IpAddress::Parse(family == Family::kIpv4 ? "0.0.0.0" : "::"), 0); }
 
@@ -38,8 +40,8 @@ void PutGateways(const Facts& facts, state::State& state) {
 
 void PutUplinks(const Facts& facts, state::State& state) {
   for (const Held& held : facts.held) {
-    const std::uint8_t slot = held.uplink.slot;
-    if (slot == 0) continue;
+    const std::uint8_t slot = held.way.slot;
+    if (slot == 0 || held.way.subnet) continue;
     // Everything more specific than a default route stays as the main table has it: above all the way back into the tunnel.
     state::Rule specific = RuleFor(facts, held.family, slot);
     specific.key.priority -= 1;
@@ -48,8 +50,35 @@ void PutUplinks(const Facts& facts, state::State& state) {
     state::Put(state.rules, std::move(specific));
     state::Put(state.rules, RuleFor(facts, held.family, slot));
     state::Put(state.routes, state::Route{.key = {.table = facts.TableOf(slot), .destination = Everything(held.family)},
-                                          .device = held.uplink.device,
-                                          .next_hop = held.uplink.next_hop});
+                                          .device = held.way.device,
+                                          .next_hop = held.way.next_hop});
+  }
+}
+
+// What has an egress IP of a subnet leaves by the router of that subnet, whatever routes the host has, unless it goes to a neighbour there
+// or back into the tunnel. The routes stand before the first egress IP is held.
+void PutSubnets(const Facts& facts, state::State& state) {
+  for (const auto& [local, slot] : facts.subnets) {
+    if (slot == 0) continue;
+    if (local.subnet.vlan != 0) {
+      state::Put(state.vlans, state::Vlan{.key = {.name = local.uplink.device}, .parent = local.uplink.parent, .id = local.subnet.vlan});
+    }
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      const auto& router = local.subnet.router(family);
+      if (!router) continue;
+      const std::uint32_t table = facts.TableOf(slot);
+      state::Put(state.rules, RuleFor(facts, family, slot));
+      state::Put(state.routes, state::Route{.key = {.table = table, .destination = Everything(family)},
+                                            .device = local.uplink.device,
+                                            .next_hop = router->address,
+                                            .onlink = true});
+      if (!router->address.is_link_local()) {
+        const Prefix network = Prefix::Containing(router->address, router->length);
+        state::Put(state.routes, state::Route{.key = {.table = table, .destination = network}, .device = local.uplink.device});
+      }
+      const Prefix& tunnel = family == Family::kIpv4 ? facts.tunnel().ipv4 : facts.tunnel().ipv6;
+      state::Put(state.routes, state::Route{.key = {.table = table, .destination = tunnel}, .device = facts.tunnel().device});
+    }
   }
 }
 
@@ -102,6 +131,7 @@ void PutTunnel(const Facts& facts, state::State& state) {
 void PutRouting(const Facts& facts, state::State& state) {
   PutGateways(facts, state);
   PutUplinks(facts, state);
+  PutSubnets(facts, state);
   // The reverse-path filter asks for the way back with the packet's mark, and with the device that the packet will leave by as its
   // input: it finds the tunnel. The packet itself came in through the tunnel device and takes the main table. IPv6 has no such filter.
   state::Rule itself = RuleFor(facts, Family::kIpv4, kReplySlot);
@@ -123,12 +153,22 @@ void PutSysctls(const Facts& facts, state::State& state) {
   const state::HostRoute* main = facts.inputs.host->DefaultRoute(Family::kIpv4);
   for (const Held& held : facts.held) {
     if (held.family != Family::kIpv4) continue;
-    PutSysctl(state, OfDevice("ipv4", held.uplink.device, "forwarding"), "1");
+    PutSysctl(state, OfDevice("ipv4", held.way.device, "forwarding"), "1");
     // Who asks for a neighbour in the name of an egress IP tells everybody where it lives. Asked with the host's own address, the next
     // hop is still found for what is forwarded while the egress IP itself must not be heard (chain neighbours).
-    PutSysctl(state, OfDevice("ipv4", held.uplink.device, "arp_announce"), "2");
+    PutSysctl(state, OfDevice("ipv4", held.way.device, "arp_announce"), "2");
     // Answers come in where no route of the main table points to.
-    if (main != nullptr && main->device != held.uplink.device) PutSysctl(state, OfDevice("ipv4", held.uplink.device, "rp_filter"), "2");
+    const bool elsewhere = held.way.subnet || (main != nullptr && main->device != held.way.device);
+    if (elsewhere) PutSysctl(state, OfDevice("ipv4", held.way.device, "rp_filter"), "2");
+  }
+  // A network for egress IPs alone gives the host no addresses and routes.
+  const auto has_ipv6 = [](const state::HostDevice& device) {
+    return std::ranges::any_of(device.addresses, [](const Prefix& address) { return address.family() == Family::kIpv6; });
+  };
+  if (std::ranges::any_of(facts.inputs.host->devices, has_ipv6)) {
+    for (const auto& [local, slot] : facts.subnets) {
+      if (slot != 0 && local.subnet.vlan != 0) PutSysctl(state, OfDevice("ipv6", local.uplink.device, "accept_ra"), "0");
+    }
   }
   if (!ForwardsIpv6(facts)) return;
   // IPv6 has one switch for all devices. Once it is on, router advertisements count only where accept_ra is 2.
@@ -140,18 +180,18 @@ void PutSysctls(const Facts& facts, state::State& state) {
 
 void PutEgressAddresses(const Facts& facts, state::State& state) {
   if (facts.set == nullptr) return;
-  std::map<IpAddress, std::string_view> gateway_of;
-  if (facts.inputs.bindings != nullptr) {
-    for (const policy::Binding& binding : *facts.inputs.bindings) {
-      if (binding.egress_ip) gateway_of.emplace(*binding.egress_ip, binding.gateway);
-    }
-  }
   for (const auto& [address, hold] : facts.inputs.holds) {
-    if (hold.standing == Hold::Standing::kPrepared) continue;
-    const auto gateway = gateway_of.find(address);
-    const std::string name = gateway == gateway_of.end() ? std::string() : std::string(gateway->second);
-    const std::optional<std::string> device = UplinkFor(*facts.set, *facts.inputs.config, *facts.inputs.host, name, address);
-    if (device) state::Put(state.egress_addresses, state::EgressAddress{.key = {.device = *device, .address = address}});
+    if (!facts.IsOnDevice(address, hold)) continue;
+    const policy::Gateway* gateway = facts.GatewayOf(address);
+    const auto uplink = UplinkFor(*facts.set, *facts.inputs.config, *facts.inputs.host, gateway == nullptr ? "" : gateway->name, address);
+    if (!uplink) continue;
+    state::EgressAddress egress{.key = {.device = uplink->device, .address = address}};
+    if (gateway != nullptr && gateway->announce == policy::Announce::kBgp) {
+      // A route is withdrawn when the address goes: with the lease, so that a dead daemon's node stops attracting what it drops.
+      if (hold.lease) egress.lifetime = std::max(kShortestLifetime, Duration{std::chrono::floor<std::chrono::seconds>(*hold.lease)});
+      egress.prefix_route = address.family() == Family::kIpv6;
+    }
+    state::Put(state.egress_addresses, std::move(egress));
   }
 }
 

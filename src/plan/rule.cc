@@ -20,6 +20,8 @@ constexpr std::uint8_t kNfprotoIpv4 = 2, kNfprotoIpv6 = 10;  // NFPROTO_IPV4, NF
 constexpr std::uint32_t kTcpFlagsOffset = 13;
 constexpr std::uint32_t kTargetOffset = 8;   // RFC 4861 sections 4.3 and 4.4
 constexpr std::uint32_t kSenderOffset = 14;  // RFC 826 with Ethernet and IPv4: behind types, lengths, operation and hardware address
+constexpr std::uint32_t kOperationOffset = 6, kTargetProtocolOffset = 24;
+constexpr std::uint16_t kArpRequest = 1;
 constexpr std::size_t kUsualExpressions = 12;
 
 std::string_view Ip(Family family) { return family == Family::kIpv4 ? "ip" : "ip6"; }
@@ -179,6 +181,19 @@ Words& Words::LoadArpSender() { return Add(NftPayload{.offset_bytes = kSenderOff
 Words& Words::ArpSenderIn(std::string_view set_name) { return LoadArpSender().Lookup(set_name).Say({"arp saddr ip @", set_name}); }
 Words& Words::ArpSenderNotIn(std::string_view set_name) {
   return LoadArpSender().LookupMiss(set_name).Say({"arp saddr ip != @", set_name});
+}
+
+Words& Words::ArpAsksFor(std::string_view set_name) {
+  return Add(NftPayload{.offset_bytes = kOperationOffset, .length_bytes = 2})
+      .Add(NftCompare{.value = NftBytes::Port(kArpRequest)})
+      .Add(NftPayload{.offset_bytes = kTargetProtocolOffset, .length_bytes = 4})
+      .Lookup(set_name)
+      .Say({"arp operation request arp daddr ip @", set_name});
+}
+Words& Words::ArpSenderBecomesNobody() {
+  return Add(state::NftImmediate{.value = NftBytes::Of(IpAddress())})
+      .Add(NftPayload{.offset_bytes = kSenderOffset, .length_bytes = 4, .store = true})
+      .Say({"arp saddr ip set 0.0.0.0"});
 }
 
 Words& Words::TcpSyn() {

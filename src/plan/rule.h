@@ -47,6 +47,8 @@ class Words {
   Words& NeighbourTargetNotIn(std::string_view set_name);
   Words& ArpSenderIn(std::string_view set_name);           // arp saddr ip
   Words& ArpSenderNotIn(std::string_view set_name);
+  Words& ArpAsksFor(std::string_view set_name);            // arp operation request arp daddr ip
+  Words& ArpSenderBecomesNobody();                         // arp saddr ip set 0.0.0.0
   Words& Icmpv6OfTheLink();                  // neighbour discovery and multicast listener: types that conntrack does not track
   Words& TcpSyn();
   Words& ConnectionIs(Direction direction);

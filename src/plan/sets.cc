@@ -38,7 +38,7 @@ std::vector<Prefix> LocalNetworks(const Facts& facts) {
   local.push_back(Prefix::Of(facts.inputs.self.ipv4));
   local.push_back(Prefix::Of(facts.inputs.self.ipv6));
   for (const auto& [address, hold] : facts.inputs.holds) {
-    if (hold.standing != Hold::Standing::kPrepared) local.push_back(Prefix::Of(address));
+    if (facts.IsOnDevice(address, hold)) local.push_back(Prefix::Of(address));
   }
   return local;
 }
@@ -62,7 +62,7 @@ void PutNextHops(const Facts& facts, state::State& state) {
 void PutHeld(const Facts& facts, state::State& state) {
   Elements held(state, set::kHeld);
   for (const Held& here : facts.held) {
-    held.Add(NftBytes::Mark(here.id.value), NftBytes::Mark(facts.marks.Of(here.uplink.slot) | here.id.value));
+    held.Add(NftBytes::Mark(here.id.value), NftBytes::Mark(facts.marks.Of(here.way.slot) | here.id.value));
   }
   Elements received(state, kReceivedSet);
   for (const Held& here : facts.held) received.Add(NftBytes::Mark(DecidedMark(here.id)));
@@ -89,6 +89,20 @@ void PutLeases(const Facts& facts, state::State& state) {
     if (ipv4) arp.Add(key);
     (ipv4 ? lease4 : lease6).AddLease(key, hold.lease);
     if (hold.standing == Hold::Standing::kHeld) (ipv4 ? answers4 : answers6).AddLease(key, hold.lease);
+  }
+}
+
+void PutSubnetNetworks(const Facts& facts, state::State& state) {
+  if (facts.subnets.empty()) return;
+  std::vector<Prefix> networks;
+  for (const auto& [local, slot] : facts.subnets) {
+    if (local.subnet.ipv4) networks.push_back(Prefix::Containing(local.subnet.ipv4->address, local.subnet.ipv4->length));
+  }
+  Declare(state, set::kArpSubnets,
+          {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = NftSet::Type::kIpv4, .intervals = true});
+  Elements elements(state, set::kArpSubnets, state::NftFamily::kArp);
+  for (const AddressRange& range : Disjoint(networks, Family::kIpv4)) {
+    elements.AddRange(NftBytes::Of(range.first), NftBytes::Of(range.last), {});
   }
 }
 
@@ -219,6 +233,8 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
   Declare(state, PerFamily(stem::kAnswers, Family::kIpv6), {.type = Type::kIpv6, .timeouts = true});
   Declare(state, set::kArpEgress, {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = Type::kIpv4});
   Declare(state, set::kArpAnswers, {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = Type::kIpv4, .timeouts = true});
+
+  PutSubnetNetworks(facts, state);
 
   std::set<IpAddress> peers;
   for (const Peer& peer : facts.inputs.peers) peers.insert(peer.underlay);

@@ -72,6 +72,8 @@ inline constexpr std::string_view kUnits = "units", kNurseries = "nurseries", kB
 inline constexpr std::string_view kAgree = "agree";
 // In the table of ARP: every IPv4 egress IP that this node has to do with, and those that it answers for.
 inline constexpr std::string_view kArpEgress = "egress", kArpAnswers = "answers";
+// Also there, if any: the subnets of pools.
+inline constexpr std::string_view kArpSubnets = "subnets";
 }  // namespace set
 
 // "src4", "src6": the name of a set that exists once per family.

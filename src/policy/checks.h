@@ -33,6 +33,8 @@ struct Subject {
 };
 
 void CheckPools(const Subject& subject, std::vector<Finding>& findings);
+// Of pools that are in a network of their own.
+void CheckSubnets(const Subject& subject, std::vector<Finding>& findings);
 void CheckGateways(const Subject& subject, std::vector<Finding>& findings);
 // How the egress IPs of each gateway change their holder: timers, strictness, health checks.
 void CheckTakeover(const Subject& subject, std::vector<Finding>& findings);

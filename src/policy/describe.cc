@@ -98,6 +98,24 @@ std::string Text(const Selector& selector) {
   return text;
 }
 
+std::string Text(const Subnet& subnet) {
+  std::string text;
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    if (const auto& router = subnet.router(family)) text += std::format("{}gateway {}", text.empty() ? "" : ", ", router->ToString());
+  }
+  if (subnet.vlan != 0) text += std::format(", vlan {}", subnet.vlan);
+  return text;
+}
+
+std::string Text(Announce announce) {
+  switch (announce) {
+    case Announce::kLayer2: return "l2";
+    case Announce::kBgp: return "bgp";
+    case Announce::kNone: return "none";
+  }
+  return "?";
+}
+
 std::string Text(Action action) { return action == Action::kSnat ? "snat" : action == Action::kDirect ? "direct" : "drop"; }
 
 std::string Text(const HealthCheck& check) {
@@ -146,7 +164,7 @@ Attributes Describe(const Gateway& gateway) {
           {"pool", List(gateway.pools, kItself)},
           {"default_ip", addresses.empty() ? "first of the pool" : addresses},
           {"interface", gateway.interface.value_or("auto")},
-          {"announce", gateway.announce == Announce::kLayer2 ? "l2" : "none"},
+          {"announce", Text(gateway.announce)},
           {"max_ips_per_node", std::to_string(gateway.max_ips_per_node)},
           {"failback", YesNo(gateway.failback)},
           {"takeover", gateway.takeover == Takeover::kImmediate ? "immediate" : "strict"},
@@ -159,7 +177,8 @@ Attributes Describe(const Pool& pool) {
   return {{"ipv4", List(pool.ipv4, kToString)},
           {"ipv6", List(pool.ipv6, kToString)},
           {"exclude", List(pool.exclude, kToString)},
-          {"pair", YesNo(pool.pair)}};
+          {"pair", YesNo(pool.pair)},
+          {"subnet", pool.subnet ? Text(*pool.subnet) : "of the nodes"}};
 }
 
 Attributes Describe(const Namespace& named) {

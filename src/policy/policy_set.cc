@@ -44,6 +44,15 @@ const Gateway* GatewayOf(const PolicySet& set, const Policy& policy) {
   return found == set.gateways.end() ? nullptr : &found->second;
 }
 
+const Subnet* SubnetOf(const PolicySet& set, const IpAddress& egress_ip) {
+  for (const auto& [name, pool] : set.pools) {
+    if (!pool.subnet) continue;
+    const auto holds = [&](const AddressRange& range) { return range.Contains(egress_ip); };
+    if (std::ranges::any_of(egress_ip.family() == Family::kIpv4 ? pool.ipv4 : pool.ipv6, holds)) return &*pool.subnet;
+  }
+  return nullptr;
+}
+
 std::vector<Prefix> Resolve(const PolicySet& set, const std::vector<Destination>& destinations) {
   std::vector<Prefix> prefixes;
   std::set<std::string_view> followed;

@@ -31,6 +31,7 @@ inline constexpr const char* kEmptyDestinations = "E114";
 inline constexpr const char* kNoNodes = "E115";
 inline constexpr const char* kTimer = "E116";        // restart_grace, bfd, every
 inline constexpr const char* kHealthCheck = "E117";  // a check that cannot be made
+inline constexpr const char* kSubnet = "E118";       // a router or a VLAN that cannot be
 inline constexpr const char* kVni = "E120";
 inline constexpr const char* kPortNumber = "E121";
 inline constexpr const char* kMtu = "E122";
@@ -78,6 +79,10 @@ inline constexpr const char* kSelfWithAddress = "E240";
 inline constexpr const char* kReplicas = "E241";     // that `egress_ip` cannot give
 inline constexpr const char* kEgressTwice = "E242";
 inline constexpr const char* kNotOfProcesses = "E243";
+inline constexpr const char* kOutsideSubnet = "E250";
+inline constexpr const char* kSubnetFamily = "E251";   // addresses without a router
+inline constexpr const char* kRouterInPool = "E252";
+inline constexpr const char* kSubnetsExhausted = "E253";
 
 // Warnings.
 inline constexpr const char* kOverlap = "W301";

@@ -133,6 +133,7 @@ std::vector<Finding> Validate(const PolicySet& set, const Surroundings& surround
   CheckWorkloads(subject, findings);
   CheckDestinations(subject, findings);
   CheckPools(subject, findings);
+  CheckSubnets(subject, findings);
   CheckGateways(subject, findings);
   CheckTakeover(subject, findings);
   CheckPolicies(subject, findings);

@@ -39,6 +39,7 @@ void Write(const NftMeta& e, Writer& out) { out.Kind('m').Number(static_cast<uns
 void Write(const NftCt& e, Writer& out) { out.Kind('t').Number(static_cast<unsigned>(e.key)).Number(e.reg).Number(e.store ? 1 : 0); }
 void Write(const NftPayload& e, Writer& out) {
   out.Kind('p').Number(static_cast<unsigned>(e.base)).Number(e.offset_bytes).Number(e.length_bytes).Number(e.reg);
+  out.Number(e.store ? 1 : 0);
 }
 void Write(const NftCgroup& e, Writer& out) { out.Kind('g').Number(e.level).Number(e.reg); }
 void Write(const NftCompare& e, Writer& out) { out.Kind('c').Number(e.reg).Text(e.value.ToString()).Number(e.negate ? 1 : 0); }

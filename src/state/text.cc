@@ -73,12 +73,17 @@ std::string ToString(const Link& link) {
                      link.learning ? " learning" : "");
 }
 
+std::string ToString(const Vlan& vlan) {
+  return std::format("vlan {} id {} on {}{}", vlan.key.name, vlan.id, vlan.parent, vlan.up ? "" : " down");
+}
+
 std::string ToString(const Address& address) {
   return std::format("address {} dev {}", address.key.prefix.ToString(), address.key.device);
 }
 
 std::string ToString(const EgressAddress& address) {
-  return std::format("egress address {} dev {}", address.key.address.ToString(), address.key.device);
+  return std::format("egress address {} dev {}{}{}", address.key.address.ToString(), address.key.device,
+                     address.lifetime ? " lifetime " + Seconds(*address.lifetime) : "", address.prefix_route ? " with prefix route" : "");
 }
 
 std::string ToString(const Neighbour& neighbour) {

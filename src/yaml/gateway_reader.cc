@@ -206,14 +206,9 @@ policy::Gateway ReadGateway(Reader& reader, const Node& name, const Node& node) 
   if (const Node* interface = Find(node, "interface")) {
     if (auto device = reader.Name(*interface, "`auto` or the name of a device"); device && *device != "auto") gateway.interface = *device;
   }
-  if (const Node* announce = Find(node, "announce"); announce != nullptr && announce->is_scalar() && announce->text == "bgp") {
-    reader.report().Error(*announce, kNotSupported, "`announce: bgp` is not supported by this build",
-                          "write `announce: l2` or `announce: none`");
-  } else {
-    constexpr auto kWords = std::to_array<std::pair<std::string_view, policy::Announce>>(
-        {{"l2", policy::Announce::kLayer2}, {"none", policy::Announce::kNone}});
-    reader.Choice(node, "announce", gateway.announce, kWords);
-  }
+  constexpr auto kWords = std::to_array<std::pair<std::string_view, policy::Announce>>(
+      {{"l2", policy::Announce::kLayer2}, {"bgp", policy::Announce::kBgp}, {"none", policy::Announce::kNone}});
+  reader.Choice(node, "announce", gateway.announce, kWords);
   ReadTakeover(reader, node, gateway);
   return gateway;
 }

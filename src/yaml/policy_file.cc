@@ -4,6 +4,7 @@
 #include <format>
 #include <utility>
 
+#include "egressd/policy/limits.h"
 #include "egressd/yaml/yaml.h"
 #include "yaml/codes.h"
 #include "yaml/located.h"
@@ -22,7 +23,8 @@ constexpr auto kFileKeys = std::to_array<Key>({{"version"},
                                                {"guard"},
                                                {"namespaces"}});
 constexpr auto kNamespaceKeys = std::to_array<Key>({{"labels"}, {"gateway"}});
-constexpr auto kPoolKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}, {"exclude"}, {"pair"}, {"subnet", Support::kLater}});
+constexpr auto kPoolKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}, {"exclude"}, {"pair"}, {"subnet"}});
+constexpr auto kSubnetKeys = std::to_array<Key>({{"gateway"}, {"prefix"}, {"vlan"}});
 constexpr auto kFamilyKeys = std::to_array<Key>({{"ipv4"}, {"ipv6"}});
 
 std::vector<AddressRange> ReadRanges(Reader& reader, const Node& pool, std::string_view key, std::optional<Family> family) {
@@ -42,6 +44,53 @@ std::vector<AddressRange> ReadRanges(Reader& reader, const Node& pool, std::stri
   return ranges;
 }
 
+// A number, or {ipv4: …, ipv6: …}. One number is that of the only router.
+void ReadLengths(Reader& reader, const Node& node, policy::Subnet& subnet) {
+  const auto read = [&](const Node& value, Family family) {
+    const auto length = reader.Number(value, 1, static_cast<std::uint64_t>(AddressBits(family)));
+    auto& router = family == Family::kIpv4 ? subnet.ipv4 : subnet.ipv6;
+    if (length && router) router->length = static_cast<std::uint8_t>(*length);
+  };
+  if (node.is_scalar()) {
+    if (subnet.ipv4 && subnet.ipv6) {
+      reader.report().Error(node, kWrongKind, "one length for a gateway of each family", "write `prefix: {ipv4: 24, ipv6: 64}`");
+      return;
+    }
+    return read(node, subnet.ipv6 ? Family::kIpv6 : Family::kIpv4);
+  }
+  if (!reader.Map(node, kFamilyKeys, "lengths by family")) return;
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    const Node* value = Find(node, ToString(family));
+    const bool has_router = (family == Family::kIpv4 ? subnet.ipv4 : subnet.ipv6).has_value();
+    if (value != nullptr) read(*value, family);
+    if ((value != nullptr) == has_router) continue;
+    reader.report().Error(value == nullptr ? node : *value, kMissing,
+                          value == nullptr ? std::format("`gateway` has an {} router, but `prefix` no length for it", ToString(family))
+                                           : std::format("`prefix` has a length for {}, but `gateway` no router", ToString(family)),
+                          "name the same families under both");
+  }
+}
+
+std::optional<policy::Subnet> ReadSubnet(Reader& reader, const Node& node) {
+  if (!reader.Map(node, kSubnetKeys, "a subnet")) return std::nullopt;
+  policy::Subnet subnet;
+  const Node* gateway = Find(node, "gateway");
+  const Node* prefix = Find(node, "prefix");
+  if (gateway == nullptr || prefix == nullptr) {
+    reader.report().Error(node, kMissing, std::format("a subnet needs `{}`", gateway == nullptr ? "gateway" : "prefix"),
+                          "write {gateway: 203.0.113.1, prefix: 24}");
+    return std::nullopt;
+  }
+  std::optional<IpAddress> ipv4, ipv6;
+  ReadAddressPair(reader, *gateway, ipv4, ipv6);
+  if (ipv4) subnet.ipv4 = Prefix::Of(*ipv4);
+  if (ipv6) subnet.ipv6 = Prefix::Of(*ipv6);
+  if (!ipv4 && !ipv6) return std::nullopt;
+  ReadLengths(reader, *prefix, subnet);
+  reader.Number(node, "vlan", subnet.vlan, 1, policy::kLastVlan);
+  return subnet;
+}
+
 policy::Pool ReadPool(Reader& reader, const Node& name, const Node& node) {
   policy::Pool pool{.name = name.text};
   if (!reader.Map(node, kPoolKeys, "a pool")) return pool;
@@ -49,6 +98,7 @@ policy::Pool ReadPool(Reader& reader, const Node& name, const Node& node) {
   pool.ipv6 = ReadRanges(reader, node, "ipv6", Family::kIpv6);
   pool.exclude = ReadRanges(reader, node, "exclude", std::nullopt);
   if (const Node* pair = Find(node, "pair")) pool.pair = reader.Boolean(*pair).value_or(false);
+  if (const Node* subnet = Find(node, "subnet")) pool.subnet = ReadSubnet(reader, *subnet);
   return pool;
 }
 

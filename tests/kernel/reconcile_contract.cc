@@ -157,6 +157,88 @@ TEST_CASE_TEMPLATE("only the egress addresses are released after a crash", Subje
   Reach(subject, full);
 }
 
+namespace {
+
+constexpr Duration kLifetime = std::chrono::seconds(50);
+
+State WithLifetime(Duration lifetime) {
+  State state = FullState();
+  for (auto& [key, address] : state.egress_addresses) {
+    address.lifetime = lifetime;
+    address.prefix_route = key.address.family() == Family::kIpv6;
+  }
+  return state;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("an egress address gets and loses a lifetime and its route", Subject, RealSubject, FakeSubject) {
+  Subject subject;
+  Reach(subject, FullState());
+  Reach(subject, WithLifetime(kLifetime));
+  subject.Pass(std::chrono::milliseconds(1'200));  // less is left of it, and that is no difference
+  CHECK(Difference(subject.kernel.Observe().value(), WithLifetime(kLifetime)) == "");
+  Reach(subject, WithLifetime(2 * kLifetime));
+  Reach(subject, FullState());
+  Reach(subject, WithLifetime(kLifetime));
+  Reach(subject, {});
+}
+
+TEST_CASE("the kernel takes an address away that nobody renews, and keeps one that is renewed") {
+  RealSubject subject;
+  const State desired = WithLifetime(std::chrono::seconds(2));
+  REQUIRE(subject.kernel.Reconcile(desired));
+  const auto addresses = [&] {
+    std::set<std::string> found;
+    for (const auto& [there, address] : subject.kernel.Observe().value().egress_addresses) found.insert(there.address.ToString());
+    return found;
+  };
+  for (int i = 0; i < 8; ++i) {
+    subject.Pass(std::chrono::milliseconds(500));
+    REQUIRE(subject.kernel.Prolong(std::vector{desired.egress_addresses.at({"eth0", Ip("203.0.113.10")})}));
+  }
+  CHECK(addresses() == std::set<std::string>{"203.0.113.10"});
+  CHECK(subject.kernel.TakeNotifications().ours);  // the other one went
+  for (int i = 0; i < 60 && !addresses().empty(); ++i) subject.Pass(std::chrono::milliseconds(100));
+  CHECK(addresses().empty());
+}
+
+TEST_CASE("what an earlier process gave is given anew, with its whole lifetime") {
+  RealSubject subject;
+  Reach(subject, WithLifetime(kLifetime));
+  subject.Pass(std::chrono::milliseconds(1'200));
+  kernel::Kernel later = kernel::Kernel::Open({.state_directory = subject.directory.path()}).value();
+  const auto done = later.Reconcile(WithLifetime(kLifetime));
+  REQUIRE(done);
+  CHECK(done->take.size() == 2);
+  CHECK(Difference(later.Observe().value(), WithLifetime(kLifetime)) == "");
+}
+
+namespace {
+
+State WithVlan(std::uint16_t id) {
+  State state;
+  const std::string name = "eg" + std::to_string(id) + "-eth0";
+  state::Put(state.vlans, state::Vlan{.key = {name}, .parent = "eth0", .id = id});
+  state::Put(state.egress_addresses, state::EgressAddress{.key = {name, Ip("198.51.100.10")}});
+  return state;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("a VLAN is a device of its own with egress addresses, or the kernel says why not", Subject, RealSubject, FakeSubject) {
+  Subject subject;
+  if (const auto done = subject.kernel.Reconcile(WithVlan(100)); !done) {
+    CHECK(done.error().message.contains("create vlan eg100-eth0 id 100 on eth0"));
+    CHECK(done.error().message.contains("this kernel has no 8021q"));
+    CHECK(Difference(subject.kernel.Observe().value(), {}) == "");
+    return;
+  }
+  Reach(subject, WithVlan(100));
+  Reach(subject, WithVlan(101));
+  Reach(subject, {});
+}
+
 TEST_CASE_TEMPLATE("cleaning up leaves nothing", Subject, RealSubject, FakeSubject) {
   Subject subject;
   Reach(subject, FullState());

@@ -1,4 +1,4 @@
-# Sourced beside lab.sh by tests that run FRR's bfdd, and nothing else of FRR, on a host of the lab.
+# Sourced beside lab.sh by tests that run FRR on hosts of the lab: its bfdd alone, or zebra and bgpd.
 FRR_BFDD=/usr/lib/frr/bfdd
 frr_missing() { [[ -x $FRR_BFDD ]] || echo frr; }
 frr_needed() { [[ -x $FRR_BFDD ]] || { echo "SKIPPED: the package frr could not be installed, nothing was tested"; exit 0; }; }
@@ -42,3 +42,24 @@ frr_silence() {
 }
 frr_speak() { on "$1" nft delete table inet cut; }
 between() { (($2 <= $3 && $3 <= $4)) || fail "$1: $3, expected $2 to $4"; say "$1: $3"; }   # between WHAT LEAST FOUND MOST
+
+# ---- routers: zebra and bgpd ----
+FRR_BGPD=/usr/lib/frr/bgpd FRR_ZEBRA=/usr/lib/frr/zebra
+# frr_router HOST: starts both; the configuration of bgpd is on stdin
+frr_router() {
+  local directory=$LAB/$1/frr options
+  mountpoint -q /var/tmp || mount -t tmpfs -o mode=1777 tmpfs /var/tmp   # each leaves a directory there
+  mkdir -p "$directory"
+  cat >"$directory/bgpd.conf"
+  : >"$directory/zebra.conf"
+  chown -R frr:frr "$directory"
+  options=(--vty_socket "$directory" -P 0 -z "$directory/zserv")
+  ip netns exec "$1" "$FRR_ZEBRA" "${options[@]}" -i "$directory/zebra.pid" -f "$directory/zebra.conf" --log stdout >>"$directory/zebra.log" 2>&1 &
+  FRR[$1.zebra]=$!
+  eventually 20 "zebra of $1" test -S "$directory/zserv" >/dev/null
+  ip netns exec "$1" "$FRR_BGPD" "${options[@]}" -i "$directory/bgpd.pid" -f "$directory/bgpd.conf" --log stdout >>"$directory/bgpd.log" 2>&1 &
+  FRR[$1.bgpd]=$!
+  eventually 20 "bgpd of $1" frr_vty "$1" bgpd "show version" >/dev/null
+}
+frr_vty() { vtysh --vty_socket "$LAB/$1/frr" -d "$2" -c "$3"; }   # frr_vty HOST DAEMON COMMAND
+frr_power_off() { local daemon; for daemon in zebra bgpd; do kill -KILL "${FRR[$1.$daemon]}"; wait "${FRR[$1.$daemon]}" 2>/dev/null || true; done; }

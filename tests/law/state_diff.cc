@@ -25,8 +25,12 @@ NftVerdict AnyVerdict() { return {.code = Coin() ? NftVerdict::Code::kDrop : Nft
 
 void Fill(Sysctl& o) { o = {.key = {Name()}, .value = Name()}; }
 void Fill(Link& o) { o = {.key = {Name()}, .vni = Few(), .local = AnyAddress(), .mtu_bytes = Few(), .up = Coin()}; }
+void Fill(Vlan& o) { o = {.key = {Name()}, .parent = Name(), .id = static_cast<std::uint16_t>(Few()), .up = Coin()}; }
 void Fill(Address& o) { o = {.key = {Name(), Prefix::Of(AnyAddress())}}; }
-void Fill(EgressAddress& o) { o = {.key = {Name(), AnyAddress()}}; }
+void Fill(EgressAddress& o) {
+  o = {.key = {Name(), AnyAddress()}, .lifetime = {}, .prefix_route = Coin()};
+  if (Coin()) o.lifetime = std::chrono::seconds(1 + Few());
+}
 void Fill(Neighbour& o) { o = {.key = {Name(), AnyAddress()}, .mac = AnyMac()}; }
 void Fill(FdbEntry& o) { o = {.key = {Name(), AnyMac()}, .destination = AnyAddress()}; }
 void Fill(Route& o) {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 
 #include "egressd/base/error.h"
@@ -53,6 +54,9 @@ class Kernel {
   // them had run out already (whatever it was
   // for is no longer this node's), or Wake was too long ago; then none is renewed, and the next Reconcile looks at what is left.
   Result<void> Renew(const state::State& desired, const std::optional<std::set<IpAddress>>& egress_ips = std::nullopt);
+
+  // The lifetimes of these egress addresses, which are in force, begin anew. Whoever looks at addresses is told of each.
+  Result<void> Prolong(std::span<const state::EgressAddress> addresses);
 
   // Readable when a notification waits.
   int notification_fd() const;

@@ -14,6 +14,7 @@
 #include "egressd/base/ids.h"
 #include "egressd/base/time.h"
 #include "egressd/policy/binding.h"
+#include "egressd/policy/limits.h"
 #include "egressd/policy/node_config.h"
 #include "egressd/policy/selection.h"
 #include "egressd/state/host.h"
@@ -79,9 +80,12 @@ struct Inputs {
   bool operator==(const Inputs&) const = default;
 };
 
-// Slots 1-199 are peers'. 200-253 are uplinks of this node that are not its default route's device (handed out by Build in order of
-// device name). 254 marks replies from the tunnel for the reverse-path filter.
-inline constexpr std::uint8_t kLastPeerSlot = 199, kFirstUplinkSlot = 200, kLastUplinkSlot = 253, kReplySlot = 254;
+// Slots 1-199 are peers'. 200-219 are uplinks of this node that are not its default route's device (handed out by Build in order of
+// device name). 220-253 are routers of pools in a subnet of their own (by a hash, so that one that comes or goes seldom moves another).
+// 254 marks replies from the tunnel for the reverse-path filter.
+inline constexpr std::uint8_t kLastPeerSlot = 199, kFirstUplinkSlot = 200, kLastUplinkSlot = 219, kReplySlot = 254;
+inline constexpr std::uint8_t kFirstSubnetSlot = 220, kLastSubnetSlot = 253;
+static_assert(kLastSubnetSlot - kFirstSubnetSlot + 1 == policy::kMostSubnets);
 
 // Connection marks of ours have this signature above the egress id (or kDirectMark), so that nobody else's marks are taken for a decision.
 inline constexpr std::uint32_t kDecided = 0x00e60000, kDecidedMask = 0xffff0000;
@@ -110,9 +114,18 @@ policy::InternalNetworks InternalOf(const Inputs& inputs);
 // Does the guard of this node drop what goes from here to there? `internal` is InternalOf the same inputs.
 bool IsGuardedAgainst(const Inputs& inputs, const policy::InternalNetworks& internal, const policy::Flow& flow);
 
-// Where an egress IP lives on this node: the gateway's device, else the node's `interface`, else the device whose subnet holds it, else
-// the default route's. nullopt = nowhere: this node cannot hold it.
-std::optional<std::string> UplinkFor(const policy::PolicySet& set, const policy::NodeConfig& config, const state::Host& host,
-                                     const std::string& gateway, const IpAddress& egress_ip);
+// Where an egress IP lives on this node.
+struct Uplink {
+  std::string device;  // that has the address
+  std::string parent;  // the host's device that carries it: the same, or what the VLAN of a subnet stands on
+  auto operator<=>(const Uplink&) const = default;
+};
+// The gateway's device, else the node's `interface`, else the device whose subnet holds the egress IP, else the default route's; of a pool
+// with a VLAN, that VLAN on it. nullopt = nowhere: this node cannot hold it.
+std::optional<Uplink> UplinkFor(const policy::PolicySet& set, const policy::NodeConfig& config, const state::Host& host,
+                                const std::string& gateway, const IpAddress& egress_ip);
+
+// "eg100-eth0": the device of a VLAN on an uplink, at most 15 characters, none of which means anything to sysctl.
+std::string VlanName(const std::string& parent, std::uint16_t vlan);
 
 }  // namespace egressd::plan

@@ -24,5 +24,8 @@ inline constexpr std::uint16_t kMostHealthFailures = 100;
 inline constexpr std::size_t kLongestHealthPath = 1024;  // characters
 // Each of so many egress IPs still gets several of the lots by which a policy spreads its connections (plan/choice.h).
 inline constexpr std::uint16_t kMostReplicas = 16;
+// Each has a route table of its own on a gateway (plan/plan.h).
+inline constexpr std::size_t kMostSubnets = 34;
+inline constexpr std::uint16_t kLastVlan = 4094;
 
 }  // namespace egressd::policy

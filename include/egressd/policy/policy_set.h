@@ -18,6 +18,7 @@
 
 #include "egressd/base/address.h"
 #include "egressd/base/time.h"
+#include "egressd/policy/pool.h"
 
 namespace egressd::policy {
 
@@ -121,15 +122,6 @@ struct Policy {
   auto operator<=>(const Policy&) const = default;
 };
 
-struct Pool {
-  std::string name;
-  std::vector<AddressRange> ipv4;
-  std::vector<AddressRange> ipv6;
-  std::vector<AddressRange> exclude;
-  bool pair = false;
-  auto operator<=>(const Pool&) const = default;
-};
-
 // Which nodes are gateways: named ones, or those whose labels fulfil every requirement.
 struct NodeSelector {
   std::vector<std::string> names;
@@ -137,7 +129,12 @@ struct NodeSelector {
   auto operator<=>(const NodeSelector&) const = default;
 };
 
-enum class Announce : std::uint8_t { kLayer2, kNone };
+// Who tells the network where an egress IP lives.
+enum class Announce : std::uint8_t {
+  kLayer2,  // this node, by ARP and neighbour discovery
+  kBgp,     // a routing daemon on this node, which redistributes the address
+  kNone,    // somebody else
+};
 
 // How an egress IP changes its holder when the old one does not say goodbye.
 enum class Takeover : std::uint8_t {
@@ -212,6 +209,9 @@ bool LeavesFromOwnNode(const Policy& policy);
 std::size_t ReplicasOf(const Policy& policy);
 // The gateway that a policy uses: its own, else that of its own `namespace:`, else the default one; nullptr when there is none.
 const Gateway* GatewayOf(const PolicySet& set, const Policy& policy);
+
+// The subnet of the pool that has the egress IP; nullptr = it lives in a network of the nodes.
+const Subnet* SubnetOf(const PolicySet& set, const IpAddress& egress_ip);
 
 // Every prefix that the destinations stand for, references followed (each name at most once). Unknown references are skipped:
 // Validate has refused them.

@@ -53,12 +53,13 @@ struct NftCt {  // load or store a connection property; loads of an untracked or
   auto operator<=>(const NftCt&) const = default;
 };
 inline constexpr std::uint32_t kCtStateInvalid = 1, kCtStateEstablished = 2, kCtStateRelated = 4, kCtStateNew = 8, kCtStateUntracked = 64;
-struct NftPayload {  // load bytes of the packet
+struct NftPayload {  // load or store bytes of the packet; checksums stay as they are
   enum class Base : std::uint8_t { kNetwork = 1, kTransport = 2 };
   Base base = Base::kNetwork;
   std::uint32_t offset_bytes = 0;
   std::uint32_t length_bytes = 0;
   NftRegister reg = 1;
+  bool store = false;
   auto operator<=>(const NftPayload&) const = default;
 };
 struct NftCgroup {  // load the id (8 bytes) of the cgroup at this depth that the socket was made in; ends the rule where there is none

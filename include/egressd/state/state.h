@@ -20,6 +20,18 @@ namespace egressd::state {
 // rtm_protocol, FRA_PROTOCOL and IFA_PROTO of everything that is ours.
 inline constexpr std::uint8_t kProtocol = 237;
 
+// A VLAN device on an uplink (8021q), for egress IPs in a network of their own. As we make it, it stays up when its parent goes down.
+struct Vlan {
+  struct Key {
+    std::string name;          // tells the VLAN and its parent: plan::VlanName
+    auto operator<=>(const Key&) const = default;
+  } key;
+  std::string parent;
+  std::uint16_t id = 0;        // 1-4094
+  bool up = true;
+  auto operator<=>(const Vlan&) const = default;
+};
+
 // A value below /proc/sys. "Removing" one restores what was there before egressd first wrote it.
 struct Sysctl {
   struct Key {
@@ -64,6 +76,9 @@ struct EgressAddress {
     IpAddress address;
     auto operator<=>(const Key&) const = default;
   } key;
+  // The kernel takes it away by itself this long after it was last renewed: whole seconds, at least one. Unset: never.
+  std::optional<Duration> lifetime;
+  bool prefix_route = false;  // IPv6 only: with a route to it in the main table, without which FRR sees no connected network
   auto operator<=>(const EgressAddress&) const = default;
 };
 
@@ -121,6 +136,7 @@ using Objects = std::map<typename Kind::Key, Kind>;
 struct State {
   Objects<Sysctl> sysctls;
   Objects<Link> links;
+  Objects<Vlan> vlans;
   Objects<Address> addresses;
   Objects<Neighbour> neighbours;
   Objects<FdbEntry> fdb;
@@ -140,6 +156,7 @@ struct State {
 template <typename F, typename... States>
 void ForEachKind(F&& f, States&... states) {
   f(states.links...);
+  f(states.vlans...);
   f(states.sysctls...);
   f(states.addresses...);
   f(states.neighbours...);
@@ -164,6 +181,7 @@ void Put(Objects<Kind>& objects, Kind object) {
 // One line each, as `egressctl diff` and the log show them: "route 0.0.0.0/0 table 26001 via 198.19.3.4 dev egressd0".
 std::string ToString(const Sysctl&);
 std::string ToString(const Link&);
+std::string ToString(const Vlan&);
 std::string ToString(const Address&);
 std::string ToString(const EgressAddress&);
 std::string ToString(const Neighbour&);

@@ -1,5 +1,5 @@
-// One agent alone, with a parser of its own: the text names the policies, one a line, `name [direct|drop]`; the names `strict` and
-// `checked` make the gateway so, `own` speaks of a unit.
+// One agent alone, with a parser of its own: the text names the policies, one a line, `name [direct|drop]`; the names `strict`,
+// `checked` and `routed` make the gateway so, `own` speaks of a unit.
 #include "egressd/agent/agent.h"
 
 #include <doctest/doctest.h>
@@ -24,6 +24,7 @@ std::expected<policy::PolicySet, std::vector<policy::Finding>> ParseLines(std::s
     words >> one.name >> action;
     if (one.name == "broken") return std::unexpected(std::vector{policy::Finding{.code = "E001", .message = "broken"}});
     if (one.name == "strict") set.gateways["edge"].takeover = policy::Takeover::kStrict;
+    if (one.name == "routed") set.gateways["edge"].announce = policy::Announce::kBgp;
     if (one.name == "checked") set.gateways["edge"].health = {{.target = {Ip("192.0.2.1"), 443}, .path = "", .host = ""}};
     policy::Selector selector;
     selector.cidrs = {*Prefix::Parse("10.1.0.0/24")};
@@ -43,6 +44,7 @@ struct Solo {
   std::optional<IpAddress> kernel_refuses;  // a state with this egress address
   std::vector<ApplyResult> results;
   std::vector<Announcement> announced;
+  std::size_t probed = 0;
   std::size_t commits = 0;
   std::size_t rechecks = 0;
 
@@ -74,6 +76,7 @@ struct Solo {
     CHECK(output.send.empty());
     for (auto& result : output.results) results.push_back(result);
     for (auto& announcement : output.announce) announced.push_back(announcement);
+    probed += output.probe.size();
     if (output.recheck_connections) ++rechecks;
     if (output.commit) {
       ++commits;
@@ -107,6 +110,18 @@ TEST_CASE("nothing is committed before the host is known, and an apply waits unt
   REQUIRE(!solo.announced.empty());
   CHECK(solo.announced[0] == Announcement{.address = Ip("203.0.113.10"), .device = "eth0"});
   CHECK(solo.rechecks >= 1);
+}
+
+TEST_CASE("with BGP the uplink is neither asked nor told, and what it says does not count") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("routed");
+  CHECK(solo.agent->desired().egress_addresses.size() == 1);
+  solo.After(Duration{5'000'000});
+  CHECK(solo.announced.empty());
+  CHECK(solo.probed == 0);
+  solo.Step(ForeignAnnouncement{.address = Ip("203.0.113.10"), .device = "eth0", .mac = *MacAddress::Parse("02:00:00:00:00:01")});
+  CHECK(solo.agent->desired().egress_addresses.size() == 1);
 }
 
 TEST_CASE("the stored state brings policy, number and address back after a restart") {

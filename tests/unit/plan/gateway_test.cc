@@ -51,6 +51,45 @@ TEST_CASE("what is sent to an address that was given up is dropped before anythi
   CHECK(!world.Plan().sets.contains({.name = "former4"}));
 }
 
+TEST_CASE("announced by BGP: the address tells where the egress IP lives, for as long as the lease lasts") {
+  Gateway world;
+  world.set.gateways["edge"].announce = policy::Announce::kBgp;
+  world.set.pools["public"].ipv4 = {AddressRange::Parse("192.0.2.10-192.0.2.19").value()};
+  world.set.pools["public"].ipv6 = {AddressRange::Parse("2001:db8:2::10").value()};
+  world.host.routes.push_back({.destination = Net("::/0"), .device = "eth0", .next_hop = Ip("fe80::1")});
+  const Hold hold{.standing = Hold::Standing::kHeld, .lease = std::chrono::milliseconds(15'700)};
+  world.holds = {{Ip("192.0.2.10"), hold}, {Ip("2001:db8:2::10"), hold}};
+  const auto address = [](const state::State& state, std::string_view ip) {
+    return state.egress_addresses.at({.device = "eth0", .address = Ip(ip)});  // outside of every network: the default route's device
+  };
+  const state::State state = world.Plan();
+  CHECK(address(state, "192.0.2.10").lifetime == std::chrono::seconds(15));
+  CHECK_FALSE(address(state, "192.0.2.10").prefix_route);
+  CHECK(address(state, "2001:db8:2::10").prefix_route);
+  SUBCASE("who comes has it announced early, who goes withdraws it") {
+    world.holds.begin()->second.standing = Hold::Standing::kPrepared;
+    CHECK(address(world.Plan(), "192.0.2.10").lifetime.has_value());
+    CHECK(Elements(world.Plan(), "answers", state::NftFamily::kArp).empty());
+    world.holds.begin()->second.standing = Hold::Standing::kLeaving;
+    CHECK_FALSE(world.Plan().egress_addresses.contains({.device = "eth0", .address = Ip("192.0.2.10")}));
+    CHECK_FALSE(Elements(world.Plan(), "lease4").empty());  // it still forwards
+  }
+  SUBCASE("the kernel counts in seconds: never less than two") {
+    world.holds.begin()->second.lease = std::chrono::milliseconds(500);
+    CHECK(address(world.Plan(), "192.0.2.10").lifetime == std::chrono::seconds(2));
+  }
+  SUBCASE("a node without peers needs no lease") {
+    world.holds.begin()->second.lease.reset();
+    CHECK_FALSE(address(world.Plan(), "192.0.2.10").lifetime.has_value());
+  }
+  SUBCASE("with ARP the address itself stays") {
+    world.set.gateways["edge"].announce = policy::Announce::kLayer2;
+    world.Compile();
+    CHECK_FALSE(address(world.Plan(), "192.0.2.10").lifetime.has_value());
+    CHECK_FALSE(address(world.Plan(), "2001:db8:2::10").prefix_route);
+  }
+}
+
 TEST_CASE("an id that another node carries is not let through here") {
   Gateway world;
   const state::State state = world.Plan();
@@ -176,7 +215,12 @@ TEST_CASE("IPv6 egress IPs switch forwarding on and keep router advertisements w
 
 TEST_CASE("where an egress IP lives: the gateway's device, the node's, the one that faces it, the default route's") {
   Gateway world;
-  const auto Uplink = [&](std::string_view ip) { return UplinkFor(world.set, world.config, world.host, "edge", Ip(ip)); };
+  const auto Uplink = [&](std::string_view ip) -> std::optional<std::string> {
+    const auto uplink = UplinkFor(world.set, world.config, world.host, "edge", Ip(ip));
+    if (!uplink) return std::nullopt;
+    CHECK(uplink->parent == uplink->device);
+    return uplink->device;
+  };
   CHECK(Uplink("203.0.113.10") == "eth1");
   CHECK(Uplink("198.51.100.1") == "eth0");
   CHECK(Uplink("2001:db8:1::10") == std::nullopt);  // no IPv6 default route

@@ -89,6 +89,7 @@ TEST_CASE("whatever differs is told: no attribute of a gateway is forgotten") {
       {[](Gateway& edge) { edge.default_ipv4 = A("203.0.113.12"); }, "default_ip: first of the pool -> 203.0.113.12"},
       {[](Gateway& edge) { edge.interface = "eth1"; }, "interface: auto -> eth1"},
       {[](Gateway& edge) { edge.announce = Announce::kNone; }, "announce: l2 -> none"},
+      {[](Gateway& edge) { edge.announce = Announce::kBgp; }, "announce: l2 -> bgp"},
       {[](Gateway& edge) { edge.max_ips_per_node = 5; }, "max_ips_per_node: 0 -> 5"},
       {[](Gateway& edge) { edge.failback = true; }, "failback: false -> true"},
       {[](Gateway& edge) { edge.takeover = Takeover::kStrict; }, "takeover: immediate -> strict"},

@@ -132,6 +132,27 @@ TEST_CASE("chains differ by the order and the digests of their rules") {
   CHECK(Diff(observed, desired).size() == 1);
 }
 
+TEST_CASE("a VLAN is there before its sysctls and egress addresses, and goes after them") {
+  State state;
+  Put(state.vlans, Vlan{.key = {"eg100-eth0"}, .parent = "eth0", .id = 100});
+  Put(state.sysctls, Sysctl{.key = {"net/ipv4/conf/eg100-eth0/rp_filter"}, .value = "2"});
+  Put(state.egress_addresses, EgressAddress{.key = {"eg100-eth0", Ip("203.0.113.10")}});
+  const Transaction made = Diff({}, state);
+  CHECK(ToString(made.build.front()) == "+ vlan eg100-eth0 id 100 on eth0");
+  CHECK(made.take.size() == 1);
+  const Transaction unmade = Diff(state, {});
+  CHECK(unmade.release.size() == 1);
+  CHECK(std::holds_alternative<Vlan>(unmade.clean.back().object));
+}
+
+TEST_CASE("an egress address that ends by itself says so") {
+  EgressAddress address{.key = {"eth0", Ip("2001:db8::10")}};
+  CHECK(ToString(address) == "egress address 2001:db8::10 dev eth0");
+  address.lifetime = std::chrono::seconds(15);
+  address.prefix_route = true;
+  CHECK(ToString(address) == "egress address 2001:db8::10 dev eth0 lifetime 15s with prefix route");
+}
+
 TEST_CASE("links are built before the sysctls of their devices and cleaned after them") {
   State state;
   Put(state.links, Link{.key = {"egressd0"}});

@@ -37,7 +37,6 @@ TEST_CASE("what later builds will do is refused, never ignored") {
     CHECK(finding.message.contains("is not supported by this build"));
     CHECK(PolicyPlaces(PolicyWith(line)).size() == 1);
   }
-  CHECK(PolicyPlaces("version: 1\npools: {a: {ipv4: [192.0.2.1], subnet: {prefix: 24}}}\n") == Places{"2:32 E010"});
   CHECK(NodePlaces("metrics: {listen: \"127.0.0.1:9799\"}\n") == Places{"1:1 E010"});
   CHECK(NodePlaces("node: {address: [192.0.2.1, 192.0.2.2]}\n") == Places{"1:8 E010"});
 }
