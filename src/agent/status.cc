@@ -118,7 +118,7 @@ std::vector<PolicyStatus> Agent::Body::PolicyStatuses() const {
   if (!in_force->selection) return result;
   const policy::PolicySet& set = in_force->selection->set();
   const auto add = [&](const policy::Policy& one) {
-    PolicyStatus status{.name = one.name, .action = one.action, .enabled = one.enabled};
+    PolicyStatus status{.name = one.name, .action = one.action, .enabled = one.enabled, .bandwidth = one.bandwidth};
     if (const policy::Gateway* gateway = policy::GatewayOf(set, one); gateway != nullptr && one.action == policy::Action::kSnat) {
       status.gateway = gateway->name;
     }

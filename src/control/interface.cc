@@ -59,6 +59,8 @@ std::vector<Symbol> Types() {
         {"connections", "?int"},
         {"lease_ms", "?float"}},
        {}},
+      // In bits in a second; `burst` in bits.
+      {"Bandwidth", kType, {{"egress", "?int"}, {"ingress", "?int"}, {"burst", "?int"}}, {}},
       {"Policy",
        kType,
        {{"name", "string"},
@@ -68,7 +70,8 @@ std::vector<Symbol> Types() {
         {"workloads", "int"},
         {"connections", "?int"},
         {"enabled", "bool"},
-        {"nodes", "[]string"}},
+        {"nodes", "[]string"},
+        {"bandwidth", "?Bandwidth"}},
        {}},
       {"Health", kType, {{"code", "string"}, {"severity", "string"}, {"object", "string"}, {"text", "string"}, {"hint", "string"}}, {}},
       {"Generation", kType, {{"generation", "int"}, {"digest", "string"}}, {}},

@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* kCounters[] = {"not_held",   "no_gateway",  "wrong_source", "not_a_peer",
                                      "unexpected", "policy_drop", "untracked",    "hairpin",
-                                     "lease_over", "not_answered", "unknown_source", "unknown_unit", "other_process"};
+                                     "lease_over", "not_answered", "unknown_source", "unknown_unit", "other_process",
+                                     "over_limit"};
 
 Json Texts(const std::vector<IpAddress>& addresses) {
   Json::Array out;
@@ -84,6 +85,13 @@ Json ToJson(const agent::EgressIpStatus& ip, const std::optional<ConnectionCount
                       {"lease_ms", Milliseconds(ip.lease)}};
 }
 
+// In bits, and bits in a second; absent = no limit.
+Json ToJson(const policy::Bandwidth& bandwidth) {
+  if (bandwidth == policy::Bandwidth{}) return {};
+  const auto some = [](std::uint64_t bits) { return bits == 0 ? std::optional<std::uint64_t>() : bits; };
+  return Json::Object{{"egress", some(bandwidth.egress_bits)}, {"ingress", some(bandwidth.ingress_bits)}, {"burst", some(bandwidth.burst_bits)}};
+}
+
 Json ToJson(const agent::PolicyStatus& policy, const std::optional<ConnectionCounts>& connections) {
   Json::Array egress_ips;
   std::vector<EgressId> ids;
@@ -98,7 +106,8 @@ Json ToJson(const agent::PolicyStatus& policy, const std::optional<ConnectionCou
                       {"workloads", policy.workloads},
                       {"connections", Tracked(connections, ids)},
                       {"enabled", policy.enabled},
-                      {"nodes", Json::List(policy.nodes)}};
+                      {"nodes", Json::List(policy.nodes)},
+                      {"bandwidth", ToJson(policy.bandwidth)}};
 }
 
 Json ToJson(const agent::Health& health) {

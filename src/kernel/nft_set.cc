@@ -69,7 +69,8 @@ std::uint32_t Flags(const NftSet& set) {
   if (set.intervals) flags |= NFT_SET_INTERVAL;
   if (set.intervals && IsConcatenation(set.type)) flags |= NFT_SET_CONCAT;
   if (set.timeouts) flags |= NFT_SET_TIMEOUT;
-  if (set.value != Type::kNothing) flags |= NFT_SET_MAP;
+  if (set.value == Type::kLimit) flags |= NFT_SET_OBJECT;
+  if (set.value != Type::kNothing && set.value != Type::kLimit) flags |= NFT_SET_MAP;
   return flags;
 }
 
@@ -79,7 +80,7 @@ void PutUserData(nftnl_set* encoded, const NftSet& set) {
       nftnl_udata_buf_alloc(kBytes), &nftnl_udata_buf_free);
   EGRESSD_ASSERT(buffer != nullptr);
   nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_KEYBYTEORDER, Find(set.type)->byte_order);
-  if (set.value != Type::kNothing) {
+  if (set.value != Type::kNothing && set.value != Type::kLimit) {
     nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_DATABYTEORDER, Find(set.value)->byte_order);
     nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_DATA_INTERVAL, 0);
   }
@@ -95,7 +96,7 @@ void EncodeSet(nlmsghdr* message, const NftSet& set, std::uint32_t id) {
   const auto* shape = Find(set.type);
   EGRESSD_ASSERT(shape != nullptr && set.type != Type::kVerdict);
   EGRESSD_ASSERT(!set.timeouts || !set.intervals);
-  EGRESSD_ASSERT(set.value == Type::kNothing || Find(set.value) != nullptr);
+  EGRESSD_ASSERT(set.value == Type::kNothing || set.value == Type::kLimit || Find(set.value) != nullptr);
   const std::unique_ptr<nftnl_set, decltype(&nftnl_set_free)> encoded(nftnl_set_alloc(), &nftnl_set_free);
   EGRESSD_ASSERT(encoded != nullptr);
   nftnl_set_set_str(encoded.get(), NFTNL_SET_TABLE, kNftTable);
@@ -104,7 +105,9 @@ void EncodeSet(nlmsghdr* message, const NftSet& set, std::uint32_t id) {
   nftnl_set_set_u32(encoded.get(), NFTNL_SET_FLAGS, Flags(set));
   nftnl_set_set_u32(encoded.get(), NFTNL_SET_KEY_TYPE, shape->number);
   nftnl_set_set_u32(encoded.get(), NFTNL_SET_KEY_LEN, static_cast<std::uint32_t>(state::Bytes(set.type)));
-  if (set.value != Type::kNothing) {
+  if (set.value == Type::kLimit) {
+    nftnl_set_set_u32(encoded.get(), NFTNL_SET_OBJ_TYPE, NFT_OBJECT_LIMIT);
+  } else if (set.value != Type::kNothing) {
     nftnl_set_set_u32(encoded.get(), NFTNL_SET_DATA_TYPE, Find(set.value)->number);
     nftnl_set_set_u32(encoded.get(), NFTNL_SET_DATA_LEN, static_cast<std::uint32_t>(state::Bytes(set.value)));
   }
@@ -132,7 +135,8 @@ std::optional<NftSet> DecodeSet(const nlmsghdr* message) {
         TypeOf(attributes.U32(NFTA_SET_DATA_TYPE).value_or(0), attributes.U32(NFTA_SET_DATA_LEN).value_or(0));
     if (set.value == Type::kNothing) set.type = Type::kNothing;
   }
-  // A timeout for all, object maps, elements with expressions: nothing that we make, so it must differ from
+  if ((flags & NFT_SET_OBJECT) != 0 && attributes.U32(NFTA_SET_OBJ_TYPE) == NFT_OBJECT_LIMIT) set.value = Type::kLimit;
+  // A timeout for all, maps of other objects, elements with expressions: nothing that we make, so it must differ from
   // everything we want.
   const bool timed = attributes.Find(NFTA_SET_TIMEOUT).has_value() || (set.timeouts && set.intervals);
   if (set.type == Type::kVerdict || flags != Flags(set) || timed) set.type = Type::kNothing;

@@ -49,9 +49,19 @@ void PutOuter(const Facts& facts, state::State& state) {
 
 // Which traffic is ours, and what was decided about it.
 void PutEntrances(const Facts& facts, state::State& state) {
-  PutBaseChain(state, chain::kPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kMangle},
-               {Words().From(facts.tunnel().device).Goto(chain::kFromTunnel), Words().ConnectionIs(Direction::kReply).Return(),
-                Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore), Words().Goto(chain::kClassify)});
+  Rules rules{Words().From(facts.tunnel().device).Goto(chain::kFromTunnel)};
+  // What comes back from the outside, to whoever; what comes back through the tunnel was counted by the gateway.
+  if (facts.limits) {
+    rules.push_back(Words()
+                        .ConnectionIs(Direction::kReply)
+                        .ConnectionMark(kDecidedMask, kDecided)
+                        .OverLimitOfConnectionId(set::kLimitIn)
+                        .Drop(counter::kOverLimit));
+  }
+  rules.push_back(Words().ConnectionIs(Direction::kReply).Return());
+  rules.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore));
+  rules.push_back(Words().Goto(chain::kClassify));
+  PutBaseChain(state, chain::kPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kMangle}, std::move(rules));
 
   PutOutput(facts, state);
   PutChain(state, chain::kDecidedBefore,
@@ -158,6 +168,7 @@ void PutLeave(const Facts& facts, state::State& state) {
   for (const Family family : kBoth) {
     leave.push_back(Words().ConnectionIdAndSourceNotIn(family, PerFamily(stem::kSources, family)).Drop(counter::kWrongSource));
   }
+  if (facts.limits) leave.push_back(Words().OverLimitOfConnectionId(set::kLimitOut).Drop(counter::kOverLimit));
   // Nearly everything ends with the first of these lookups.
   for (const Family family : kBoth) leave.push_back(Words().SourceIn(family, PerFamily(stem::kLease, family)).Return());
   for (const Family family : kBoth) {

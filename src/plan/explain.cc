@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "egressd/base/bit_rate.h"
 #include "plan/choice.h"
 #include "plan/classes.h"
 #include "plan/facts.h"
@@ -203,6 +204,7 @@ class Story {
     if (next_hop) way += " via " + next_hop->ToString();
     Line(way);
     Line(std::format("source becomes {} (map {})", held.address.ToString(), PerFamily(stem::kSnat, held.family)));
+    Limit(*held.policy, self_);
     Sees(held.address.ToString());
   }
 
@@ -218,7 +220,19 @@ class Story {
     Line(std::format("source becomes {}, {} sends it to {} ({})", own.ToString(), device, peer.name, peer.underlay.ToString()));
     const std::string address = binding.egress_ip ? binding.egress_ip->ToString() : std::string("its own address");
     out_.path.push_back(std::format("{}  source becomes {} (map {})", peer.name, address, PerFamily(stem::kSnat, binding.family)));
+    Limit(*facts_.PolicyOf(binding), peer.name);
     Sees(binding.egress_ip ? address : std::format("the address of {}", peer.name));
+  }
+
+  void Limit(const Policy& policy, std::string_view node) {
+    const auto Say = [&](std::string_view direction, std::uint64_t rate_bits, std::string_view map) {
+      if (rate_bits == 0) return;
+      const std::uint64_t burst_bits = std::max(policy.bandwidth.burst_bits, rate_bits);
+      out_.path.push_back(std::format("{}  {} {} bit/s for all of {} together, bursts of {} bit (map {}, counter {})", node, direction,
+                                      FormatBits(rate_bits), policy.name, FormatBits(burst_bits), map, counter::kOverLimit));
+    };
+    Say("sends at most", policy.bandwidth.egress_bits, set::kLimitOut);
+    Say("lets in at most", policy.bandwidth.ingress_bits, set::kLimitIn);
   }
 
   void Sees(std::string_view source) {

@@ -61,6 +61,9 @@ Facts::Facts(const Inputs& the_inputs) : inputs(the_inputs) {
     }
     FindHeld();
   }
+  if (set != nullptr) {
+    limits = std::ranges::any_of(set->policies, [](const auto& entry) { return entry.second.bandwidth != policy::Bandwidth{}; });
+  }
   facing = FacingDevices(inputs);
 }
 
@@ -69,7 +72,8 @@ void Facts::FindHeld() {
   const state::Host& host = *inputs.host;
   std::map<std::string_view, bool> member;  // of the gateway
   for (const policy::Binding& binding : *inputs.bindings) {
-    if (!set->policies.contains(binding.policy)) continue;
+    const policy::Policy* policy = PolicyOf(binding);
+    if (policy == nullptr) continue;
     std::optional<std::string> device;
     std::optional<IpAddress> address = binding.egress_ip;
     if (address) {
@@ -87,7 +91,11 @@ void Facts::FindHeld() {
       if (device) address = host.AddressOn(*device, binding.family);
     }
     if (!device || !address) continue;
-    held.push_back({.id = binding.id, .family = binding.family, .address = *address, .uplink = UplinkOn(inputs, *device, binding.family)});
+    held.push_back({.id = binding.id,
+                    .policy = policy,
+                    .family = binding.family,
+                    .address = *address,
+                    .uplink = UplinkOn(inputs, *device, binding.family)});
   }
   std::ranges::sort(held, {}, &Held::id);
 }

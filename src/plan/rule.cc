@@ -347,6 +347,10 @@ Words& Words::SetConnectionMarkInTurn(std::uint32_t modulus, std::string_view ma
       .Say({"ct mark set numgen inc mod ", std::to_string(modulus), " map @", map});
 }
 
+Words& Words::OverLimitOfConnectionId(std::string_view map) {
+  return LoadConnectionId().Add(state::NftLimitBy{.map = std::string(map)}).Say({"limit name ct mark & 0xffff map @", map});
+}
+
 Words& Words::ClampMss(std::uint16_t mss_bytes) {
   return Add(state::NftClampMss{.mss_bytes = mss_bytes}).Say({"tcp option maxseg size set ", std::to_string(mss_bytes)});
 }

@@ -79,6 +79,7 @@ class Words {
   // The same value, and the connection mark, are a pair in @agree.
   Words& ProcessAgrees(Family family, std::uint8_t level, std::string_view units, std::string_view map, std::string_view agree);
   Words& SourceAgrees(Family family, std::string_view map, std::string_view agree);  // what the map says of saddr . ct mark @agree
+  Words& OverLimitOfConnectionId(std::string_view map);  // limit name ct mark & 0xffff map @map; a miss, and what is not over it, ends the rule
   Words& ClampMss(std::uint16_t mss_bytes);
 
   // ---- the end ----

@@ -76,6 +76,35 @@ void PutHeld(const Facts& facts, state::State& state) {
   }
 }
 
+// The bucket of the kernel holds what the rate gives in a second. No single packet may be larger than it: what the network card has put
+// together counts as one (GRO, up to 64 KiB, and headers).
+state::NftLimit LimitOf(std::string name, std::uint64_t rate_bits, std::uint64_t burst_bits) {
+  constexpr std::uint64_t kSmallestBucketBytes = 128 * 1024, kBitsPerByte = 8;
+  const std::uint64_t rate_bytes = rate_bits / kBitsPerByte, bucket_bytes = std::max(burst_bits / kBitsPerByte, kSmallestBucketBytes);
+  return {.key = {.name = std::move(name)},
+          .rate_bytes = rate_bytes,
+          .extra_bytes = static_cast<std::uint32_t>(bucket_bytes - std::min(bucket_bytes, rate_bytes))};
+}
+
+// One limit for a policy and direction, whichever of its egress ids are here.
+void PutLimits(const Facts& facts, state::State& state) {
+  if (!facts.limits) return;
+  Declare(state, set::kLimitOut, {.type = NftSet::Type::kMark, .value = NftSet::Type::kLimit});
+  Declare(state, set::kLimitIn, {.type = NftSet::Type::kMark, .value = NftSet::Type::kLimit});
+  Elements out(state, set::kLimitOut), in(state, set::kLimitIn);
+  for (const Held& here : facts.held) {
+    const policy::Bandwidth& bandwidth = here.policy->bandwidth;
+    const auto put = [&](Elements& map, std::string_view direction, std::uint64_t rate_bits) {
+      if (rate_bits == 0) return;
+      const std::string name = LimitName(direction, here.policy->name);
+      state::Put(state.limits, LimitOf(name, rate_bits, bandwidth.burst_bits));
+      map.Add(NftBytes::Mark(here.id.value), state::NftLimitName{.name = name});
+    };
+    put(out, "out", bandwidth.egress_bits);
+    put(in, "in", bandwidth.ingress_bits);
+  }
+}
+
 // In order of address, so IPv4 first.
 void PutLeases(const Facts& facts, state::State& state) {
   Elements lease4(state, PerFamily(stem::kLease, Family::kIpv4)), lease6(state, PerFamily(stem::kLease, Family::kIpv6));
@@ -230,6 +259,7 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
   }
   PutNextHops(facts, state);
   PutHeld(facts, state);
+  PutLimits(facts, state);
   PutLeases(facts, state);
   PutGuard(facts, state);
 }

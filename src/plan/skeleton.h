@@ -69,6 +69,8 @@ inline constexpr std::string_view kClasses = "classes", kNextHop = "nexthop", kW
 inline constexpr std::string_view kUnits = "units", kNurseries = "nurseries", kBorn = "born";
 // What they are found to be, with each connection mark that it may have led to.
 inline constexpr std::string_view kAgree = "agree";
+// Where a policy has a bandwidth: egress id → its limit, for each direction.
+inline constexpr std::string_view kLimitOut = "limit_out", kLimitIn = "limit_in";
 // In the table of ARP: every IPv4 egress IP that this node has to do with, and those that it answers for.
 inline constexpr std::string_view kArpEgress = "egress", kArpAnswers = "answers";
 }  // namespace set
@@ -86,9 +88,10 @@ namespace counter {
 inline constexpr std::string_view kNotAPeer = "not_a_peer", kNotHeld = "not_held", kNoGateway = "no_gateway", kUntracked = "untracked";
 inline constexpr std::string_view kPolicyDrop = "policy_drop", kWrongSource = "wrong_source", kUnexpected = "unexpected";
 inline constexpr std::string_view kHairpin = "hairpin", kLeaseOver = "lease_over", kNotAnswered = "not_answered";
-inline constexpr std::string_view kUnknownSource = "unknown_source", kUnknownUnit = "unknown_unit", kOtherProcess = "other_process";
+inline constexpr std::string_view kUnknownSource = "unknown_source", kUnknownUnit = "unknown_unit", kOtherProcess = "other_process", kOverLimit = "over_limit";
 inline constexpr std::string_view kAll[] = {kNotAPeer,   kNotHeld, kNoGateway, kUntracked,   kPolicyDrop,    kWrongSource, kUnexpected,
-                                            kHairpin,    kLeaseOver, kNotAnswered, kUnknownSource, kUnknownUnit, kOtherProcess};
+                                            kHairpin,    kLeaseOver, kNotAnswered, kUnknownSource, kUnknownUnit, kOtherProcess,
+                                            kOverLimit};
 }  // namespace counter
 
 // A policy's name as part of an nft name: a-z, 0-9 and _ are kept; if anything else was in it (or it is long), a hash of the whole name
@@ -99,6 +102,8 @@ std::string DestinationSet(std::string_view stem, Family family, std::string_vie
 std::string PortSet(std::string_view policy);
 // "spread4_mailer": lot → connection mark (choice.h)
 std::string SpreadMap(Family family, std::string_view policy);
+// "out_mailer", "in_mailer": a policy's limits (set::kLimitOut, kLimitIn)
+std::string LimitName(std::string_view direction, std::string_view policy);
 // "class_8a01ff3c"
 std::string ClassChain(std::uint32_t key);
 

@@ -3,6 +3,7 @@
 #include <format>
 #include <set>
 
+#include "egressd/base/bit_rate.h"
 #include "egressd/policy/limits.h"
 #include "policy/checks.h"
 #include "policy/describe.h"
@@ -34,6 +35,29 @@ void CheckValues(const Policy& policy, const std::string& path, std::vector<Find
   }
 }
 
+void CheckBandwidth(const Bandwidth& bandwidth, const std::string& path, std::vector<Finding>& findings) {
+  if (bandwidth == Bandwidth{}) return;
+  const auto CheckRange = [&](std::string_view key, std::uint64_t bits, const BitLimits& limits) {
+    if (bits == 0 || limits.Hold(bits)) return;
+    findings.push_back(Error(rule::kBandwidth, std::format("{}.{}", path, key),
+                             std::format("{} is out of range, expected {}-{} bit{}", FormatBits(bits), FormatBits(limits.lowest),
+                                         FormatBits(limits.highest), key == "burst" ? "" : "/s")));
+  };
+  CheckRange("egress", bandwidth.egress_bits, kRateLimits);
+  CheckRange("ingress", bandwidth.ingress_bits, kRateLimits);
+  CheckRange("burst", bandwidth.burst_bits, kBurstLimits);
+  const std::uint64_t highest = std::max(bandwidth.egress_bits, bandwidth.ingress_bits);
+  if (highest == 0) {
+    findings.push_back(Error(rule::kBandwidth, path, "neither `egress` nor `ingress`: nothing is limited", "bandwidth: {egress: 800M}"));
+  } else if (bandwidth.burst_bits != 0 && bandwidth.burst_bits < highest) {
+    findings.push_back(Error(rule::kBurstBelowRate, path + ".burst",
+                             std::format("a burst of {} bit is less than what a limit of {} bit/s lets pass in a second: the kernel knows "
+                                         "no smaller one",
+                                         FormatBits(bandwidth.burst_bits), FormatBits(highest)),
+                             std::format("burst: {}, or remove it, which means the same", FormatBits(highest))));
+  }
+}
+
 // Keys that do nothing are mistakes: whoever wrote them expected something.
 void CheckEffect(const Policy& policy, const std::string& path, std::vector<Finding>& findings) {
   if (policy.action == Action::kSnat) return;
@@ -48,6 +72,7 @@ void CheckEffect(const Policy& policy, const std::string& path, std::vector<Find
   if (policy.spread != Spread::kSource) NoEffect("spread");
   if (policy.prefer != Prefer::kAny) NoEffect("prefer");
   if (policy.on_no_gateway != OnNoGateway::kDrop) NoEffect("on_no_gateway");
+  if (policy.bandwidth != Bandwidth{}) NoEffect("bandwidth");
 }
 
 // True when every pool of the gateway exists and none has an address.
@@ -209,6 +234,7 @@ void CheckPolicies(const Subject& subject, std::vector<Finding>& findings) {
     CheckName("policy", "policies", name, findings);
     CheckValues(policy, path, findings);
     CheckSelectors(policy, findings);
+    CheckBandwidth(policy.bandwidth, path + ".bandwidth", findings);
     CheckEffect(policy, path, findings);
     if (policy.action == Action::kSnat) CheckEgress(subject, policy, path, findings);
   }

@@ -2,6 +2,7 @@
 
 #include <format>
 
+#include "egressd/base/bit_rate.h"
 #include "egressd/base/duration.h"
 #include "egressd/policy/selection.h"
 
@@ -59,6 +60,19 @@ std::string Text(const Labels& labels) {
   std::vector<std::string> texts;
   for (const auto& [key, value] : labels) texts.push_back(key + "=" + value);
   return List(texts, kItself);
+}
+
+std::string Text(const Bandwidth& bandwidth) {
+  std::vector<std::string> parts;
+  const auto Add = [&](std::string_view key, std::uint64_t bits) {
+    if (bits != 0) parts.push_back(std::format("{}: {}", key, FormatBits(bits)));
+  };
+  Add("egress", bandwidth.egress_bits);
+  Add("ingress", bandwidth.ingress_bits);
+  Add("burst", bandwidth.burst_bits);
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
+  return text.empty() ? "unlimited" : "{" + text + "}";
 }
 
 void Append(std::string& text, const std::string& term) {
@@ -132,7 +146,8 @@ Attributes Describe(const Policy& policy) {
           {"replicas", std::to_string(ReplicasOf(policy))},
           {"spread", policy.spread == Spread::kSource ? "source" : "flow"},
           {"prefer", policy.prefer == Prefer::kAny ? "any" : "local"},
-          {"on_no_gateway", policy.on_no_gateway == OnNoGateway::kDrop ? "drop" : "direct"}};
+          {"on_no_gateway", policy.on_no_gateway == OnNoGateway::kDrop ? "drop" : "direct"},
+          {"bandwidth", Text(policy.bandwidth)}};
 }
 
 Attributes Describe(const Gateway& gateway) {

@@ -48,6 +48,7 @@ void Write(const NftLookup& e, Writer& out) {
 }
 void Write(const NftImmediate& e, Writer& out) { out.Kind('i').Number(e.reg).Text(e.value.ToString()); }
 void Write(const NftCount& e, Writer& out) { out.Kind('n').Text(e.counter); }
+void Write(const NftLimitBy& e, Writer& out) { out.Kind('q').Text(e.map).Number(e.reg); }
 void Write(const NftNotrack&, Writer& out) { out.Kind('u'); }
 void Write(const NftSnat& e, Writer& out) { out.Kind('s').Number(static_cast<unsigned>(e.family)).Number(e.reg); }
 void Write(const NftHash& e, Writer& out) { out.Kind('h').Number(e.reg).Number(e.length_bytes).Number(e.modulus).Number(e.seed); }
@@ -124,6 +125,7 @@ std::string NftBytes::ToString() const {
 std::size_t Bytes(NftSet::Type type) {
   switch (type) {
     case NftSet::Type::kNothing:
+    case NftSet::Type::kLimit:
     case NftSet::Type::kVerdict: return 0;
     case NftSet::Type::kIpv4:
     case NftSet::Type::kMark: return 4;

@@ -27,7 +27,8 @@ constexpr auto kPolicyKeys = std::to_array<Key>({{"description"},
                                                  {"spread"},
                                                  {"prefer"},
                                                  {"source", Support::kLater, "masquerade"},
-                                                 {"bandwidth", Support::kLater}});
+                                                 {"bandwidth"}});
+constexpr auto kBandwidthKeys = std::to_array<Key>({{"egress"}, {"ingress"}, {"burst"}});
 constexpr auto kSelectorKeys = std::to_array<Key>({{"labels"},
                                                    {"select"},
                                                    {"namespace"},
@@ -201,6 +202,16 @@ void ReadReplicas(Reader& reader, const Node& node, policy::Policy& policy) {
   reader.Choice(node, "prefer", policy.prefer, kPreferences);
 }
 
+void ReadBandwidth(Reader& reader, const Node& node, policy::Bandwidth& bandwidth) {
+  if (!reader.Map(node, kBandwidthKeys, "a bandwidth")) return;
+  if (node.entries.empty()) {
+    reader.report().Error(node, kEmpty, "an empty bandwidth limits nothing", "bandwidth: {egress: 800M, ingress: 500M}");
+  }
+  if (const Node* value = Find(node, "egress")) bandwidth.egress_bits = reader.Bits(*value, policy::kRateLimits).value_or(0);
+  if (const Node* value = Find(node, "ingress")) bandwidth.ingress_bits = reader.Bits(*value, policy::kRateLimits).value_or(0);
+  if (const Node* value = Find(node, "burst")) bandwidth.burst_bits = reader.Bits(*value, policy::kBurstLimits).value_or(0);
+}
+
 void ReadDecision(Reader& reader, const Node& node, policy::Policy& policy) {
   if (!RefuseWord(reader, node, "action", "route", "write `action: snat`, `direct` or `drop`")) {
     constexpr auto kActions = std::to_array<std::pair<std::string_view, policy::Action>>(
@@ -217,6 +228,7 @@ void ReadDecision(Reader& reader, const Node& node, policy::Policy& policy) {
   constexpr auto kWithoutGateway = std::to_array<std::pair<std::string_view, policy::OnNoGateway>>(
       {{"drop", policy::OnNoGateway::kDrop}, {"direct", policy::OnNoGateway::kDirect}});
   reader.Choice(node, "on_no_gateway", policy.on_no_gateway, kWithoutGateway);
+  if (const Node* bandwidth = Find(node, "bandwidth")) ReadBandwidth(reader, *bandwidth, policy.bandwidth);
 }
 
 }  // namespace

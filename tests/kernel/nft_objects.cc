@@ -280,4 +280,47 @@ TEST_CASE("nft: rules with every expression are accepted and recognised by their
   }
 }
 
+TEST_CASE("nft: limits, and the maps to them, come back as they were committed") {
+  EnterFreshNamespace();
+  auto nft = OpenNft();
+  auto state = WithTable();
+  Put(state.limits, NftLimit{.key = Name("out_web"), .rate_bytes = 100'000'000});
+  Put(state.limits, NftLimit{.key = Name("in_web"), .rate_bytes = 12'500'000'000, .extra_bytes = 4'250'000'000});
+  Put(state.limits, NftLimit{.key = Name("slow"), .rate_bytes = 1000, .extra_bytes = 130'072});
+  Put(state.counters, NftCounter{.key = Name("over_limit")});
+  AddSet(state, "limit_out", Type::kMark, Type::kLimit);
+  for (const std::uint32_t id : {1u, 2u}) AddElement(state, "limit_out", NftBytes::Mark(id), NftLimitName{.name = "out_web"});
+  AddElement(state, "limit_out", NftBytes::Mark(3), NftLimitName{.name = "slow"});
+  AddBaseChain(state, "leave", {.point = NftHook::Point::kPostrouting, .priority = 300},
+               {Rule("limit name ct mark & 0xffff map @limit_out counter name over_limit drop",
+                     {NftCt{.key = NftCt::Key::kMark}, NftBitwise{.mask = NftBytes::Mark(0xffff), .xor_ = NftBytes::Mark(0)},
+                      NftLimitBy{.map = "limit_out"}, NftCount{.counter = "over_limit"},
+                      NftVerdict{.code = NftVerdict::Code::kDrop}})});
+  CheckReaches(nft, state);
+
+  SUBCASE("another rate, with everything that refers to it") {
+    state.limits.at(Name("out_web")).rate_bytes = 1'000'000;
+    CheckReaches(nft, state);
+  }
+  SUBCASE("an element refers to another limit") {
+    AddElement(state, "limit_out", NftBytes::Mark(2), NftLimitName{.name = "slow"});
+    CheckReaches(nft, state);
+  }
+  SUBCASE("a limit goes with its elements") {
+    for (const std::uint32_t id : {1u, 2u}) {
+      state.elements.erase({.set = Name("limit_out"), .first = NftBytes::Mark(id), .last = NftBytes::Mark(id)});
+    }
+    state.limits.erase(Name("out_web"));
+    CheckReaches(nft, state);
+  }
+  SUBCASE("limits, map and rule go together") {
+    state.limits.clear();
+    state.sets.clear();
+    state.elements.clear();
+    state.chains.clear();
+    CheckReaches(nft, state);
+  }
+  SUBCASE("the table goes with all that is in it") { CheckReaches(nft, State{}); }
+}
+
 }  // namespace egressd::kernel::test

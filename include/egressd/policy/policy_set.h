@@ -18,6 +18,7 @@
 
 #include "egressd/base/address.h"
 #include "egressd/base/time.h"
+#include "egressd/policy/decision.h"
 
 namespace egressd::policy {
 
@@ -75,9 +76,6 @@ struct PortRange {
   auto operator<=>(const PortRange&) const = default;
 };
 
-enum class Action : std::uint8_t { kSnat, kDirect, kDrop };
-enum class OnNoGateway : std::uint8_t { kDrop, kDirect };
-
 // Egress IPs that stand together; at least one is set.
 struct AddressPair {
   std::optional<IpAddress> ipv4;
@@ -92,13 +90,6 @@ struct EgressIpChoice {
   std::vector<AddressPair> addresses;  // with kAddress: at least one, in the order of the file
   auto operator<=>(const EgressIpChoice&) const = default;
 };
-
-// Which of its egress IPs a policy of several gives to a new connection.
-enum class Spread : std::uint8_t {
-  kSource,  // always the same one to a source address
-  kFlow,    // all of them in turn
-};
-enum class Prefer : std::uint8_t { kAny, kLocal };
 
 struct Policy {
   std::string name;
@@ -118,6 +109,7 @@ struct Policy {
   Spread spread = Spread::kSource;
   Prefer prefer = Prefer::kAny;           // kLocal: of its egress IPs, those that the workload's own node has
   OnNoGateway on_no_gateway = OnNoGateway::kDrop;
+  Bandwidth bandwidth;
   auto operator<=>(const Policy&) const = default;
 };
 

@@ -128,6 +128,7 @@ struct State {
   Objects<Rule> rules;
   Objects<NftTable> tables;
   Objects<NftCounter> counters;
+  Objects<NftLimit> limits;
   Objects<NftSet> sets;
   Objects<NftChain> chains;
   Objects<NftElement> elements;
@@ -148,6 +149,7 @@ void ForEachKind(F&& f, States&... states) {
   f(states.rules...);
   f(states.tables...);
   f(states.counters...);
+  f(states.limits...);
   f(states.sets...);
   f(states.chains...);
   f(states.elements...);
@@ -172,6 +174,7 @@ std::string ToString(const Route&);
 std::string ToString(const Rule&);
 std::string ToString(const NftTable&);
 std::string ToString(const NftCounter&);
+std::string ToString(const NftLimit&);
 std::string ToString(const NftSet&);
 std::string ToString(const NftChain&);
 std::string ToString(const NftElement&);

@@ -27,8 +27,8 @@ namespace egressd::state {
 enum class Operation : std::uint8_t { kCreate, kReplace, kRemove };
 std::string_view ToString(Operation operation);
 
-using Object = std::variant<Sysctl, Link, Address, Neighbour, FdbEntry, Route, Rule, NftTable, NftCounter, NftSet, NftChain, NftElement,
-                            EgressAddress>;
+using Object = std::variant<Sysctl, Link, Address, Neighbour, FdbEntry, Route, Rule, NftTable, NftCounter, NftLimit, NftSet, NftChain,
+                            NftElement, EgressAddress>;
 
 struct Step {
   Operation operation = Operation::kCreate;
