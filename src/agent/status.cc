@@ -119,7 +119,8 @@ std::vector<PolicyStatus> Agent::Body::PolicyStatuses() const {
   const policy::PolicySet& set = in_force->selection->set();
   const auto add = [&](const policy::Policy& one) {
     PolicyStatus status{.name = one.name, .action = one.action, .enabled = one.enabled, .bandwidth = one.bandwidth};
-    if (const policy::Gateway* gateway = policy::GatewayOf(set, one); gateway != nullptr && one.action == policy::Action::kSnat) {
+    if (policy::KeepsSource(one)) status.source = policy::Source::kPreserve;
+    if (const policy::Gateway* gateway = policy::GatewayOf(set, one); gateway != nullptr && policy::UsesGateway(one)) {
       status.gateway = gateway->name;
     }
     if (policy::LeavesFromOwnNode(one)) status.gateway = policy::kSelf;

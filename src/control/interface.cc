@@ -71,6 +71,7 @@ std::vector<Symbol> Types() {
         {"connections", "?int"},
         {"enabled", "bool"},
         {"nodes", "[]string"},
+        {"source", "string"},
         {"bandwidth", "?Bandwidth"}},
        {}},
       {"Health", kType, {{"code", "string"}, {"severity", "string"}, {"object", "string"}, {"text", "string"}, {"hint", "string"}}, {}},

@@ -33,6 +33,7 @@ Json ToJson(const policy::Labels& labels) {
 std::string ActionName(policy::Action action) {
   switch (action) {
     case policy::Action::kSnat: return "snat";
+    case policy::Action::kRoute: return "route";
     case policy::Action::kDirect: return "direct";
     case policy::Action::kDrop: return "drop";
   }
@@ -89,7 +90,9 @@ Json ToJson(const agent::EgressIpStatus& ip, const std::optional<ConnectionCount
 Json ToJson(const policy::Bandwidth& bandwidth) {
   if (bandwidth == policy::Bandwidth{}) return {};
   const auto some = [](std::uint64_t bits) { return bits == 0 ? std::optional<std::uint64_t>() : bits; };
-  return Json::Object{{"egress", some(bandwidth.egress_bits)}, {"ingress", some(bandwidth.ingress_bits)}, {"burst", some(bandwidth.burst_bits)}};
+  return Json::Object{{"egress", some(bandwidth.egress_bits)},
+                      {"ingress", some(bandwidth.ingress_bits)},
+                      {"burst", some(bandwidth.burst_bits)}};
 }
 
 Json ToJson(const agent::PolicyStatus& policy, const std::optional<ConnectionCounts>& connections) {
@@ -107,6 +110,7 @@ Json ToJson(const agent::PolicyStatus& policy, const std::optional<ConnectionCou
                       {"connections", Tracked(connections, ids)},
                       {"enabled", policy.enabled},
                       {"nodes", Json::List(policy.nodes)},
+                      {"source", policy.source == policy::Source::kPreserve ? "preserve" : "masquerade"},
                       {"bandwidth", ToJson(policy.bandwidth)}};
 }
 

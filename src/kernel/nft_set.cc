@@ -18,7 +18,7 @@ using state::NftSet;
 using Type = NftSet::Type;
 
 // nft's numbers for its data types; a concatenation shifts by 6 bits for each field.
-constexpr std::uint32_t kIpaddr = 7, kIp6addr = 8, kInetProtocol = 12, kInetService = 13, kMark = 19,
+constexpr std::uint32_t kIpaddr = 7, kIp6addr = 8, kEtheraddr = 9, kInetProtocol = 12, kInetService = 13, kMark = 19,
                         kUid = 24, kIfname = 41, kCgroupsv2 = 46;
 constexpr std::uint32_t Concatenated(std::uint32_t first, std::uint32_t second) {
   return first << 6 | second;
@@ -44,6 +44,8 @@ constexpr Shape kShapes[] = {
     {Type::kProtocolPort, Concatenated(kInetProtocol, kInetService), kNoOrder, {1, 2}},
     {Type::kMarkMark, Concatenated(kMark, kMark), kNoOrder, {4, 4}},
     {Type::kCgroup, kCgroupsv2, kHostOrder, {}},
+    {Type::kMacIpv4, Concatenated(kEtheraddr, kIpaddr), kNoOrder, {6, 4}},
+    {Type::kMacIpv6, Concatenated(kEtheraddr, kIp6addr), kNoOrder, {6, 16}},
     {Type::kMarkUserIpv4, Concatenated(Concatenated(kMark, kUid), kIpaddr), kNoOrder, {4, 4, 4}},
     {Type::kMarkUserIpv6, Concatenated(Concatenated(kMark, kUid), kIp6addr), kNoOrder, {4, 4, 16}},
 };

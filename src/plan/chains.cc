@@ -58,6 +58,15 @@ void PutEntrances(const Facts& facts, state::State& state) {
                         .OverLimitOfConnectionId(set::kLimitIn)
                         .Drop(counter::kOverLimit));
   }
+  // To a workload that kept its address: by its node's networks, not by those of this host, where the same address may be somebody else's.
+  if (facts.keeps) {
+    rules.push_back(Words()
+                        .ConnectionIs(Direction::kReply)
+                        .ConnectionMark(kDecidedMask, kDecided)
+                        .ConnectionIdIn(set::kKept)
+                        .SetPacketMark(facts.marks.Of(kHomeSlot))
+                        .Return());
+  }
   rules.push_back(Words().ConnectionIs(Direction::kReply).Return());
   rules.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore));
   rules.push_back(Words().Goto(chain::kClassify));
@@ -146,29 +155,49 @@ void PutFromTunnel(const Facts& facts, state::State& state) {
   }
   // In every packet, not only the first: what the source node says now decides, and `leave` compares it with the translation.
   rules.push_back(Words().SetConnectionMarkFromPacketId(kDecided).Done());
+  // Who keeps an address must be the one to whom replies to it go.
+  if (facts.keeps) {
+    for (const Family family : kBoth) {
+      rules.push_back(Words()
+                          .ConnectionIdIn(set::kKept)
+                          .SourceNotOfSender(family, PerFamily(stem::kOrigins, family))
+                          .Drop(counter::kWrongSource));
+    }
+  }
   rules.push_back(Words().SetPacketMarkByConnectionId(set::kHeld).Return());
   rules.push_back(Words().Drop(counter::kNotHeld));
   PutChain(state, chain::kFromTunnel, std::move(rules));
 }
 
 void PutNat(const Facts& facts, state::State& state) {
-  Rules rules{Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return(),
-              Words().To(facts.tunnel().device).SnatTo(facts.inputs.self.ipv4),
-              Words().To(facts.tunnel().device).SnatTo(facts.inputs.self.ipv6)};
+  const std::string& device = facts.tunnel().device;
+  Rules rules{Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return()};
+  if (facts.keeps) {
+    for (const Family family : kBoth) rules.push_back(Words().To(device).ConnectionIdIn(set::kKept).SnatToItself(family));
+  }
+  for (const IpAddress& own : {facts.inputs.self.ipv4, facts.inputs.self.ipv6}) rules.push_back(Words().To(device).SnatTo(own));
   for (const Family family : kBoth) rules.push_back(Words().SnatByConnectionId(family, PerFamily(stem::kSnat, family)));
+  if (facts.keeps) {
+    for (const Family family : kBoth) rules.push_back(Words().ConnectionIdIn(set::kRouted).SnatToItself(family));
+  }
   PutBaseChain(state, chain::kNat, {.type = NftHook::Type::kNat, .point = NftHook::Point::kPostrouting, .priority = kBeforeSrcnat},
                std::move(rules));
 }
+
+NftRule OverLimit(std::string_view map, Words words) { return words.OverLimitOfConnectionId(map).Drop(counter::kOverLimit); }
 
 // The last line of defence, behind everybody's translation: what leaves has the address that belongs to its id, and a lease on it, or
 // does not leave. An address of the node itself (`egress_ip: node`) needs none.
 void PutLeave(const Facts& facts, state::State& state) {
   Rules leave{Words().To(facts.tunnel().device).Goto(chain::kLeaveTunnel), Words().ConnectionIs(Direction::kReply).Return(),
               Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return()};
+  // A routed packet has the address of its workload (from_tunnel), which nobody else answers for: it needs no lease.
+  if (facts.keeps && facts.limits) leave.push_back(OverLimit(set::kLimitOut, Words().ConnectionIdIn(set::kRouted)));
+  if (facts.keeps) leave.push_back(Words().ConnectionIdIn(set::kRouted).Return());
   for (const Family family : kBoth) {
     leave.push_back(Words().ConnectionIdAndSourceNotIn(family, PerFamily(stem::kSources, family)).Drop(counter::kWrongSource));
   }
-  if (facts.limits) leave.push_back(Words().OverLimitOfConnectionId(set::kLimitOut).Drop(counter::kOverLimit));
+  if (facts.limits) leave.push_back(OverLimit(set::kLimitOut, Words()));
   // Nearly everything ends with the first of these lookups.
   for (const Family family : kBoth) leave.push_back(Words().SourceIn(family, PerFamily(stem::kLease, family)).Return());
   for (const Family family : kBoth) {
@@ -185,6 +214,16 @@ void PutLeave(const Facts& facts, state::State& state) {
                Words().ConnectionIs(Direction::kReply).SetPacketMark(0).Return(),
                // Multicast listener reports and the like of the device itself; a gateway drops what has no connection.
                Words().ConnectionState(kNoConntrack).SetPacketMark(0).Return()};
+  if (facts.keeps) {
+    for (const Family family : kBoth) {
+      tunnel.push_back(Words()
+                           .ConnectionMark(kDecidedMask, kDecided)
+                           .ConnectionIdIn(set::kKept)
+                           .SourceIn(family, PerFamily(stem::kHomes, family))
+                           .SetPacketMarkToConnectionId()
+                           .Return());
+    }
+  }
   for (const IpAddress& own : addresses) tunnel.push_back(Words().SourceIsNot(own).Drop(counter::kWrongSource));
   tunnel.push_back(Words().ConnectionMark(kDecidedMask, kDecided).SetPacketMarkToConnectionId().Return());
   tunnel.push_back(Words().SetPacketMark(0).Done());
@@ -193,9 +232,10 @@ void PutLeave(const Facts& facts, state::State& state) {
 
 void PutForwardAndInput(const Facts& facts, state::State& state) {
   const std::string& device = facts.tunnel().device;
-  PutBaseChain(state, chain::kForward, {.point = NftHook::Point::kForward, .priority = kMangle},
-               {Words().From(device).To(device).Drop(counter::kHairpin),
-                Words().From(device).PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()});
+  Rules forward{Words().From(device).To(device).Drop(counter::kHairpin),
+                Words().From(device).PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()};
+  if (facts.keeps) forward.push_back(Words().PacketMark(facts.marks.mask, facts.marks.Of(kHomeSlot)).SetPacketMark(0).Done());
+  PutBaseChain(state, chain::kForward, {.point = NftHook::Point::kForward, .priority = kMangle}, std::move(forward));
   Rules input, to_egress;
   for (const Family family : kBoth) {
     input.push_back(Words().DestinationIn(family, PerFamily(stem::kEgress, family)).Goto(chain::kToEgress));

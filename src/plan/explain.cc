@@ -19,6 +19,7 @@ using policy::Policy;
 std::string_view Text(Action action) {
   switch (action) {
     case Action::kSnat: return "snat";
+    case Action::kRoute: return "route";
     case Action::kDirect: return "direct";
     case Action::kDrop: return "drop";
   }
@@ -77,7 +78,7 @@ class Story {
     Line(decided);
     if (chosen->action == Action::kDirect) Line("goes out directly, as without egressd");
     if (chosen->action == Action::kDrop) Line(std::format("dropped (counter {})", counter::kPolicyDrop));
-    if (chosen->action == Action::kSnat) Translate(*chosen);
+    if (policy::UsesGateway(*chosen)) Translate(*chosen);
     return std::move(out_);
   }
 
@@ -203,9 +204,11 @@ class Story {
     way += std::format(", dev {}", held.uplink.device);
     if (next_hop) way += " via " + next_hop->ToString();
     Line(way);
-    Line(std::format("source becomes {} (map {})", held.address.ToString(), PerFamily(stem::kSnat, held.family)));
+    const bool routes = held.policy->action == Action::kRoute;
+    Line(routes ? std::format("source stays {} (set {})", flow_.source.ToString(), set::kRouted)
+                : std::format("source becomes {} (map {})", held.address.ToString(), PerFamily(stem::kSnat, held.family)));
     Limit(*held.policy, self_);
-    Sees(held.address.ToString());
+    Sees(routes ? flow_.source.ToString() : held.address.ToString());
   }
 
   void ThroughTunnel(const policy::Binding& binding, std::uint32_t mark) {
@@ -216,11 +219,25 @@ class Story {
     Line(std::format("egress id {}, map {}, mark {:#010x}, rule {}, table {}, dev {} via {}", binding.id.value, set::kNextHop, mark,
         Priority(),
                      facts_.TableOf(slot), device, (ipv4 ? peer.identity.ipv4 : peer.identity.ipv6).ToString()));
+    const Policy& policy = *facts_.PolicyOf(binding);
     const IpAddress& own = ipv4 ? facts_.inputs.self.ipv4 : facts_.inputs.self.ipv6;
-    Line(std::format("source becomes {}, {} sends it to {} ({})", own.ToString(), device, peer.name, peer.underlay.ToString()));
+    const auto holds = [&](const Prefix& network) { return network.Contains(flow_.source); };
+    if (policy::KeepsSource(policy) && std::ranges::none_of(facts_.inputs.networks, holds)) {
+      Line(std::format("{} is in no network of this node that is its alone, so no reply would find it: dropped (counter {})",
+                       flow_.source.ToString(), counter::kWrongSource));
+      return;
+    }
+    Line(std::format("source {} {}, {} sends it to {} ({})", policy::KeepsSource(policy) ? "stays" : "becomes",
+                     policy::KeepsSource(policy) ? flow_.source.ToString() : own.ToString(), device, peer.name, peer.underlay.ToString()));
+    if (policy.action == Action::kRoute) {
+      out_.path.push_back(std::format("{}  source stays {} (set {})", peer.name, flow_.source.ToString(), set::kRouted));
+      Limit(policy, peer.name);
+      Sees(flow_.source.ToString());
+      return;
+    }
     const std::string address = binding.egress_ip ? binding.egress_ip->ToString() : std::string("its own address");
     out_.path.push_back(std::format("{}  source becomes {} (map {})", peer.name, address, PerFamily(stem::kSnat, binding.family)));
-    Limit(*facts_.PolicyOf(binding), peer.name);
+    Limit(policy, peer.name);
     Sees(binding.egress_ip ? address : std::format("the address of {}", peer.name));
   }
 

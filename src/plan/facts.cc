@@ -62,6 +62,7 @@ Facts::Facts(const Inputs& the_inputs) : inputs(the_inputs) {
     FindHeld();
   }
   if (set != nullptr) {
+    keeps = std::ranges::any_of(set->policies, [](const auto& entry) { return policy::KeepsSource(entry.second); });
     limits = std::ranges::any_of(set->policies, [](const auto& entry) { return entry.second.bandwidth != policy::Bandwidth{}; });
   }
   facing = FacingDevices(inputs);

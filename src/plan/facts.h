@@ -43,6 +43,7 @@ struct Facts {
   SlotMarks marks;
   std::uint32_t mtu_bytes = 1450;             // of the tunnel device
   bool carries_ipv6 = false;                  // some egress id of the cluster is IPv6
+  bool keeps = false;                         // some policy keeps the source
   bool limits = false;                        // some policy has a bandwidth
   std::vector<Held> held;                     // in order of id
   std::vector<std::string> facing;            // devices behind which selected sources are, in order

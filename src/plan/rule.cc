@@ -236,6 +236,15 @@ Words& Words::ConnectionIdAndSourceNotIn(Family family, std::string_view set_nam
       .Say({"ct mark & 0xffff . ", Ip(family), " saddr != @", set_name});
 }
 
+Words& Words::SourceNotOfSender(Family family, std::string_view set_name) {
+  constexpr std::uint32_t kSenderMacOffset = 6, kMacBytes = 6;
+  return Need(family)
+      .Add(NftPayload{.base = NftPayload::Base::kLink, .offset_bytes = kSenderMacOffset, .length_bytes = kMacBytes})
+      .LoadSource(family, kThirdWord)
+      .LookupMiss(set_name)
+      .Say({"ether saddr . ", Ip(family), " saddr != @", set_name});
+}
+
 Words& Words::PacketMark(std::uint32_t mask, std::uint32_t value) {
   return Add(NftMeta{.key = NftMeta::Key::kMark})
       .Add(state::NftBitwise{.mask = NftBytes::Mark(mask), .xor_ = NftBytes::Mark(0)})
@@ -377,6 +386,13 @@ state::NftRule Words::SnatTo(const IpAddress& address) {
   Add(state::NftImmediate{.value = NftBytes::Of(address)});
   Add(state::NftSnat{.family = address.family()});
   Say({"snat ", Ip(address.family()), " to ", address.ToString()});
+  return Done();
+}
+
+state::NftRule Words::SnatToItself(Family family) {
+  Need(family).LoadSource(family);
+  Add(state::NftSnat{.family = family});
+  Say({"snat ", Ip(family), " to ", Ip(family), " saddr"});
   return Done();
 }
 

@@ -68,11 +68,40 @@ void PutHeld(const Facts& facts, state::State& state) {
     Elements snat(state, PerFamily(stem::kSnat, family));
     Elements sources(state, PerFamily(stem::kSources, family));
     for (const Held& here : facts.held) {
-      if (here.family != family) continue;
+      if (here.family != family || here.policy->action == policy::Action::kRoute) continue;
       const NftBytes id = NftBytes::Mark(here.id.value), address = NftBytes::Of(here.address);
       snat.Add(id, address);
       sources.Add(NftBytes::Concat({id, address}));
     }
+  }
+}
+
+// Who keeps its source, and where those are that may.
+void PutKept(const Facts& facts, state::State& state) {
+  if (!facts.keeps) return;
+  Declare(state, set::kKept, {.type = NftSet::Type::kMark});
+  Declare(state, set::kRouted, {.type = NftSet::Type::kMark});
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    PutNetworks(state, PerFamily(stem::kHomes, family), family, facts.inputs.networks);
+    const std::string origins = PerFamily(stem::kOrigins, family);
+    Declare(state, origins, {.type = family == Family::kIpv4 ? NftSet::Type::kMacIpv4 : NftSet::Type::kMacIpv6, .intervals = true});
+    Elements elements(state, origins);
+    for (const Peer& peer : facts.inputs.peers) {
+      const NftBytes mac = NftBytes::Of(peer.identity.mac);
+      for (const AddressRange& range : Disjoint(peer.networks, family)) {
+        elements.AddRange(NftBytes::Concat({mac, NftBytes::Of(range.first)}), NftBytes::Concat({mac, NftBytes::Of(range.last)}), {});
+      }
+    }
+  }
+  Elements kept(state, set::kKept), routed(state, set::kRouted);
+  if (facts.inputs.bindings != nullptr) {
+    for (const policy::Binding& binding : *facts.inputs.bindings) {
+      const policy::Policy* policy = facts.PolicyOf(binding);
+      if (policy != nullptr && policy::KeepsSource(*policy)) kept.Add(NftBytes::Mark(binding.id.value));
+    }
+  }
+  for (const Held& here : facts.held) {
+    if (here.policy->action == policy::Action::kRoute) routed.Add(NftBytes::Mark(here.id.value));
   }
 }
 
@@ -259,6 +288,7 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
   }
   PutNextHops(facts, state);
   PutHeld(facts, state);
+  PutKept(facts, state);
   PutLimits(facts, state);
   PutLeases(facts, state);
   PutGuard(facts, state);

@@ -69,6 +69,8 @@ inline constexpr std::string_view kClasses = "classes", kNextHop = "nexthop", kW
 inline constexpr std::string_view kUnits = "units", kNurseries = "nurseries", kBorn = "born";
 // What they are found to be, with each connection mark that it may have led to.
 inline constexpr std::string_view kAgree = "agree";
+// Egress ids of policies that keep the source, and of those of them that are here and never translate.
+inline constexpr std::string_view kKept = "kept", kRouted = "routed";
 // Where a policy has a bandwidth: egress id → its limit, for each direction.
 inline constexpr std::string_view kLimitOut = "limit_out", kLimitIn = "limit_in";
 // In the table of ARP: every IPv4 egress IP that this node has to do with, and those that it answers for.
@@ -82,15 +84,18 @@ inline constexpr std::string_view kSource = "src", kNetwork = "net", kSnat = "sn
 inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = "egress", kOther = "other";
 inline constexpr std::string_view kLease = "lease", kAnswers = "answers", kFormer = "former", kOwn = "own";
 inline constexpr std::string_view kGuard = "guard", kKnown = "known";
+// Where workloads are that keep their address: this node's networks, and those of peers with the MAC address that they send with.
+inline constexpr std::string_view kHomes = "homes", kOrigins = "origins";
 }  // namespace stem
 
 namespace counter {
 inline constexpr std::string_view kNotAPeer = "not_a_peer", kNotHeld = "not_held", kNoGateway = "no_gateway", kUntracked = "untracked";
 inline constexpr std::string_view kPolicyDrop = "policy_drop", kWrongSource = "wrong_source", kUnexpected = "unexpected";
 inline constexpr std::string_view kHairpin = "hairpin", kLeaseOver = "lease_over", kNotAnswered = "not_answered";
-inline constexpr std::string_view kUnknownSource = "unknown_source", kUnknownUnit = "unknown_unit", kOtherProcess = "other_process", kOverLimit = "over_limit";
-inline constexpr std::string_view kAll[] = {kNotAPeer,   kNotHeld, kNoGateway, kUntracked,   kPolicyDrop,    kWrongSource, kUnexpected,
-                                            kHairpin,    kLeaseOver, kNotAnswered, kUnknownSource, kUnknownUnit, kOtherProcess,
+inline constexpr std::string_view kUnknownSource = "unknown_source", kUnknownUnit = "unknown_unit", kOtherProcess = "other_process";
+inline constexpr std::string_view kOverLimit = "over_limit";
+inline constexpr std::string_view kAll[] = {kNotAPeer,   kNotHeld,    kNoGateway, kUntracked,   kPolicyDrop,    kWrongSource, kUnexpected,
+                                            kHairpin,    kLeaseOver,  kNotAnswered, kUnknownSource, kUnknownUnit, kOtherProcess,
                                             kOverLimit};
 }  // namespace counter
 

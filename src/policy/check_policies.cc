@@ -60,7 +60,7 @@ void CheckBandwidth(const Bandwidth& bandwidth, const std::string& path, std::ve
 
 // Keys that do nothing are mistakes: whoever wrote them expected something.
 void CheckEffect(const Policy& policy, const std::string& path, std::vector<Finding>& findings) {
-  if (policy.action == Action::kSnat) return;
+  if (UsesGateway(policy)) return;
   const auto NoEffect = [&](std::string_view key) {
     findings.push_back(Error(rule::kNoEffect, std::format("{}.{}", path, key),
                              std::format("`{}` has no effect with `action: {}`", key, Text(policy.action)),
@@ -72,7 +72,28 @@ void CheckEffect(const Policy& policy, const std::string& path, std::vector<Find
   if (policy.spread != Spread::kSource) NoEffect("spread");
   if (policy.prefer != Prefer::kAny) NoEffect("prefer");
   if (policy.on_no_gateway != OnNoGateway::kDrop) NoEffect("on_no_gateway");
+  if (policy.source != Source::kMasquerade) NoEffect("source");
   if (policy.bandwidth != Bandwidth{}) NoEffect("bandwidth");
+}
+
+// Whoever keeps its source must have one that can be routed back to its node.
+void CheckSource(const Policy& policy, const std::string& path, std::vector<Finding>& findings) {
+  if (!KeepsSource(policy)) return;
+  const bool routes = policy.action == Action::kRoute;
+  if (LeavesFromOwnNode(policy) && routes) {
+    findings.push_back(Error(rule::kRouteWithoutGateway, path + ".gateway", "`action: route` leads through a gateway, and `self` is none",
+                             "name a gateway, or `action: direct`"));
+  } else if (LeavesFromOwnNode(policy)) {
+    findings.push_back(Error(rule::kNoEffect, path + ".source", "`source` has no effect with `gateway: self`: there is no tunnel",
+                             "remove `source`"));
+  }
+  for (std::size_t i = 0; i < policy.from.size(); ++i) {
+    if (!policy.from[i].names_processes()) continue;
+    findings.push_back(Error(rule::kSourceOfProcesses, std::format("{}.from[{}]", path, i),
+                             std::format("the host's own processes have an address of the node, not of a workload: `{}` cannot keep it",
+                                         routes ? "action: route" : "source: preserve"),
+                             routes ? "action: snat, for processes" : "leave `source` out, for processes"));
+  }
 }
 
 // True when every pool of the gateway exists and none has an address.
@@ -236,7 +257,8 @@ void CheckPolicies(const Subject& subject, std::vector<Finding>& findings) {
     CheckSelectors(policy, findings);
     CheckBandwidth(policy.bandwidth, path + ".bandwidth", findings);
     CheckEffect(policy, path, findings);
-    if (policy.action == Action::kSnat) CheckEgress(subject, policy, path, findings);
+    CheckSource(policy, path, findings);
+    if (UsesGateway(policy)) CheckEgress(subject, policy, path, findings);
   }
 }
 

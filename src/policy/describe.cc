@@ -112,7 +112,19 @@ std::string Text(const Selector& selector) {
   return text;
 }
 
-std::string Text(Action action) { return action == Action::kSnat ? "snat" : action == Action::kDirect ? "direct" : "drop"; }
+std::string Text(Action action) {
+  switch (action) {
+    case Action::kSnat:
+      return "snat";
+    case Action::kRoute:
+      return "route";
+    case Action::kDirect:
+      return "direct";
+    case Action::kDrop:
+      break;
+  }
+  return "drop";
+}
 
 std::string Text(const HealthCheck& check) {
   const std::string often = std::format(", every: {}, fail: {}}}", FormatDuration(check.every), check.fail);
@@ -146,6 +158,7 @@ Attributes Describe(const Policy& policy) {
           {"replicas", std::to_string(ReplicasOf(policy))},
           {"spread", policy.spread == Spread::kSource ? "source" : "flow"},
           {"prefer", policy.prefer == Prefer::kAny ? "any" : "local"},
+          {"source", KeepsSource(policy) ? "preserve" : "masquerade"},
           {"on_no_gateway", policy.on_no_gateway == OnNoGateway::kDrop ? "drop" : "direct"},
           {"bandwidth", Text(policy.bandwidth)}};
 }

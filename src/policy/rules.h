@@ -80,6 +80,8 @@ inline constexpr const char* kReplicas = "E241";     // that `egress_ip` cannot 
 inline constexpr const char* kEgressTwice = "E242";
 inline constexpr const char* kNotOfProcesses = "E243";
 inline constexpr const char* kBurstBelowRate = "E245";
+inline constexpr const char* kSourceOfProcesses = "E246";  // that cannot be kept
+inline constexpr const char* kRouteWithoutGateway = "E247";
 
 // Warnings.
 inline constexpr const char* kOverlap = "W301";

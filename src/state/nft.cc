@@ -67,6 +67,8 @@ NftBytes::NftBytes(std::span<const std::uint8_t> bytes) : size_(static_cast<std:
 
 NftBytes NftBytes::Of(const IpAddress& address) { return NftBytes(address.bytes()); }
 
+NftBytes NftBytes::Of(const MacAddress& address) { return NftBytes(address.bytes); }
+
 NftBytes NftBytes::Mark(std::uint32_t host_order) {
   std::array<std::uint8_t, 4> bytes{};
   std::memcpy(bytes.data(), &host_order, bytes.size());
@@ -135,7 +137,9 @@ std::size_t Bytes(NftSet::Type type) {
     case NftSet::Type::kCgroup:
     case NftSet::Type::kMarkMark:
     case NftSet::Type::kProtocolPort: return 8;
+    case NftSet::Type::kMacIpv4:
     case NftSet::Type::kMarkUserIpv4: return 12;
+    case NftSet::Type::kMacIpv6:
     case NftSet::Type::kMarkUserIpv6: return 24;
     case NftSet::Type::kMarkIpv6: return 20;
   }

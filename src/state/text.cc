@@ -24,6 +24,8 @@ std::string_view ToString(NftSet::Type type) {
     case NftSet::Type::kProtocolPort: return "inet_proto . inet_service";
     case NftSet::Type::kCgroup: return "cgroupsv2";
     case NftSet::Type::kMarkMark: return "mark . mark";
+    case NftSet::Type::kMacIpv4: return "ether_addr . ipv4_addr";
+    case NftSet::Type::kMacIpv6: return "ether_addr . ipv6_addr";
     case NftSet::Type::kLimit: return "limit";
     case NftSet::Type::kMarkUserIpv4: return "mark . uid . ipv4_addr";
     case NftSet::Type::kMarkUserIpv6: return "mark . uid . ipv6_addr";

@@ -24,6 +24,11 @@ State EverySetType() {
   AddElement(state, "sources6", NftBytes::Concat({NftBytes::Mark(5), Ip("2001:db8::7")}));
   AddSet(state, "exact_ports", Type::kProtocolPort);
   AddElement(state, "exact_ports", NftBytes::Concat({NftBytes::Byte(6), NftBytes::Port(443)}));
+  AddIntervalSet(state, "origins4", Type::kMacIpv4);
+  AddIntervalSet(state, "origins6", Type::kMacIpv6);
+  const NftBytes mac = NftBytes::Of(MacAddress{.bytes = {0xee, 0x67, 198, 19, 0, 1}});
+  AddRange(state, "origins4", NftBytes::Concat({mac, Ip("172.17.0.0")}), NftBytes::Concat({mac, Ip("172.17.255.255")}));
+  AddRange(state, "origins6", NftBytes::Concat({mac, Ip("fd00:17::")}), NftBytes::Concat({mac, Ip("fd00:17::ffff")}));
   AddSet(state, "empty", Type::kIpv4);
   return state;
 }
@@ -185,6 +190,7 @@ TEST_CASE("nft: rules with every expression are accepted and recognised by their
   AddSet(state, "sources4", Type::kMarkIpv4);
   AddIntervalSet(state, "ports", Type::kProtocolPort);
   AddSet(state, "devices", Type::kInterface);
+  AddIntervalSet(state, "origins4", Type::kMacIpv4);
   const NftBytes low_half = NftBytes::Mark(0xffff), nothing = NftBytes::Mark(0);
   AddChain(state, "other", {});
   AddBaseChain(
@@ -228,6 +234,10 @@ TEST_CASE("nft: rules with every expression are accepted and recognised by their
                {NftPayload{.offset_bytes = 12, .length_bytes = 4},
                 NftHash{.length_bytes = 4, .modulus = 128, .seed = 0x1234}, NftCt{.key = NftCt::Key::kMark, .store = true}}),
           Rule("ct mark set numgen inc mod 128", {NftTurn{.modulus = 128}, NftCt{.key = NftCt::Key::kMark, .store = true}}),
+          Rule("ether saddr . ip saddr in @origins4",
+               {NftMeta{.key = NftMeta::Key::kNfproto}, NftCompare{.value = NftBytes::Byte(2)},
+                NftPayload{.base = NftPayload::Base::kLink, .offset_bytes = 6, .length_bytes = 6},
+                NftPayload{.offset_bytes = 12, .length_bytes = 4, .reg = 10}, NftLookup{.set = "origins4"}}),
           Rule("iifname @devices jump other",
                {NftMeta{.key = NftMeta::Key::kIifname}, NftLookup{.set = "devices"},
                 NftVerdict{.code = NftVerdict::Code::kJump, .chain = "other"}}),

@@ -36,7 +36,9 @@ struct World {
     if (Chance(50)) set.pools["pool"].ipv6 = {AddressRange::Parse("2001:db8:1::100-2001:db8:1::1ff").value()};
     set.gateways["g"] = {.name = "g", .is_default = true, .nodes = {.names = {"n1", "n2"}}, .pools = {"pool"}};
     for (auto& [name, policy] : set.policies) {
-      policy.action = OneOf({policy::Action::kSnat, policy::Action::kSnat, policy::Action::kDirect, policy::Action::kDrop});
+      using enum policy::Action;
+      policy.action = OneOf({kSnat, kSnat, kRoute, kDirect, kDrop});
+      if (Chance(20)) policy.source = policy::Source::kPreserve;
       if (Chance(20)) {
         policy.egress_ip.kind = policy::EgressIpChoice::Kind::kNode;
       } else if (Chance(50)) {

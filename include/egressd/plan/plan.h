@@ -35,6 +35,7 @@ struct Peer {
   std::string name;
   IpAddress underlay;
   TunnelIdentity identity;
+  std::vector<Prefix> networks = {};  // of its workloads that keep their address: routed back to it, disjoint from everybody else's
   auto operator<=>(const Peer&) const = default;
 };
 
@@ -76,12 +77,14 @@ struct Inputs {
   // Had here until a policy gave it up, a short while ago. Who still sends to it hears nothing: not a redirect, not "unreachable", which
   // would come from an address of the node itself.
   std::set<IpAddress> former;
+  // Networks of this node whose workloads may keep their address: as far as they are nobody else's.
+  std::vector<Prefix> networks;
   bool operator==(const Inputs&) const = default;
 };
 
 // Slots 1-199 are peers'. 200-253 are uplinks of this node that are not its default route's device (handed out by Build in order of
-// device name). 254 marks replies from the tunnel for the reverse-path filter.
-inline constexpr std::uint8_t kLastPeerSlot = 199, kFirstUplinkSlot = 200, kLastUplinkSlot = 253, kReplySlot = 254;
+// device name). 254 marks replies from the tunnel for the reverse-path filter, 255 replies to workloads of peers that kept their address.
+inline constexpr std::uint8_t kLastPeerSlot = 199, kFirstUplinkSlot = 200, kLastUplinkSlot = 253, kReplySlot = 254, kHomeSlot = 255;
 
 // Connection marks of ours have this signature above the egress id (or kDirectMark), so that nobody else's marks are taken for a decision.
 inline constexpr std::uint32_t kDecided = 0x00e60000, kDecidedMask = 0xffff0000;
@@ -102,6 +105,12 @@ bool UpdateProcesses(const Inputs& inputs, state::State& state);
 // The networks that `to: external` leaves out on this node: the set's, every node's underlay address and those to join, tunnel networks,
 // connected networks of workloads, this host's own addresses, loopback, link-local, multicast, broadcast.
 policy::InternalNetworks InternalOf(const Inputs& inputs);
+
+// The networks of this node in which workloads are that policies let keep their address, in order: to be told to the gateways.
+std::vector<Prefix> KeptNetworks(const Inputs& inputs);
+
+// The first network that is connected to this host and shares addresses with `network`; nullopt = none.
+std::optional<Prefix> ConnectedOverlap(const state::Host& host, const Prefix& network);
 
 // Does the guard of this node drop what goes from here to there? `internal` is InternalOf the same inputs.
 bool IsGuardedAgainst(const Inputs& inputs, const policy::InternalNetworks& internal, const policy::Flow& flow);

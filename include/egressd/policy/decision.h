@@ -6,7 +6,17 @@
 
 namespace egressd::policy {
 
-enum class Action : std::uint8_t { kSnat, kDirect, kDrop };
+enum class Action : std::uint8_t {
+  kSnat,
+  kRoute,   // through the gateway, with the workload's own address
+  kDirect,
+  kDrop,
+};
+// What the gateway sees of the workload (kRoute: always kPreserve).
+enum class Source : std::uint8_t {
+  kMasquerade,  // the tunnel address of its node
+  kPreserve,    // its own address, which the gateway routes back
+};
 enum class OnNoGateway : std::uint8_t { kDrop, kDirect };
 
 // Which of its egress IPs a policy of several gives to a new connection.

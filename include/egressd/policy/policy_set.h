@@ -108,6 +108,7 @@ struct Policy {
   std::uint16_t replicas = 0;             // egress IPs at work at once; 0 = all that `egress_ip` lists, else one
   Spread spread = Spread::kSource;
   Prefer prefer = Prefer::kAny;           // kLocal: of its egress IPs, those that the workload's own node has
+  Source source = Source::kMasquerade;
   OnNoGateway on_no_gateway = OnNoGateway::kDrop;
   Bandwidth bandwidth;
   auto operator<=>(const Policy&) const = default;
@@ -200,6 +201,10 @@ std::vector<const Policy*> InOrder(const PolicySet& set);
 // `gateway: self`: what a policy names instead of a gateway when every node translates for its own workloads. No gateway has this name.
 inline constexpr std::string_view kSelf = "self";
 bool LeavesFromOwnNode(const Policy& policy);
+// Snat or route.
+bool UsesGateway(const Policy& policy);
+// Does the gateway see the workload's own address?
+bool KeepsSource(const Policy& policy);
 // How many egress IPs of each family the policy wants.
 std::size_t ReplicasOf(const Policy& policy);
 // The gateway that a policy uses: its own, else that of its own `namespace:`, else the default one; nullptr when there is none.

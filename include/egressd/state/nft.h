@@ -57,7 +57,7 @@ struct NftSet {
   using Key = NftName;
   // What nft shows. The kernel itself only knows lengths.
   enum class Type : std::uint8_t { kNothing, kIpv4, kIpv6, kMark, kInterface, kVerdict, kMarkIpv4, kMarkIpv6, kProtocolPort, kCgroup,
-                                  kMarkUserIpv4, kMarkUserIpv6, kMarkMark,
+                                  kMarkUserIpv4, kMarkUserIpv6, kMarkMark, kMacIpv4, kMacIpv6,
                                   kLimit };  // the user in network order: ranges are compared byte by byte
   Key key;
   Type type = Type::kIpv4;

@@ -40,7 +40,7 @@ struct NftCt {  // load or store a connection property; loads of an untracked or
 };
 inline constexpr std::uint32_t kCtStateInvalid = 1, kCtStateEstablished = 2, kCtStateRelated = 4, kCtStateNew = 8, kCtStateUntracked = 64;
 struct NftPayload {  // load bytes of the packet
-  enum class Base : std::uint8_t { kNetwork = 1, kTransport = 2 };
+  enum class Base : std::uint8_t { kLink = 0, kNetwork = 1, kTransport = 2 };
   Base base = Base::kNetwork;
   std::uint32_t offset_bytes = 0;
   std::uint32_t length_bytes = 0;

@@ -33,7 +33,8 @@ TEST_CASE("bits are written in the largest decimal unit that leaves a whole numb
   CHECK(FormatBits(1'000) == "1k");
   CHECK(FormatBits(1'024) == "1024");
   CHECK(FormatBits(0) == "0");
-  for (const std::uint64_t bits : {UINT64_C(1), UINT64_C(999), UINT64_C(1001), UINT64_C(1'000'000'000'000), std::numeric_limits<std::uint64_t>::max()}) {
+  constexpr std::uint64_t kSome[] = {1, 999, 1001, 1'000'000'000'000, std::numeric_limits<std::uint64_t>::max()};
+  for (const std::uint64_t bits : kSome) {
     CHECK(ParseBits(FormatBits(bits)) == bits);
   }
 }

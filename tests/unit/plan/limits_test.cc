@@ -90,9 +90,11 @@ TEST_CASE("explain names the limits and where they are") {
   world.self = "app1";
   const Explanation explanation = Explain(world.Input(), {.source = Ip("172.17.0.2"), .destination = Ip("198.51.100.7")}, "app1");
   CHECK(std::ranges::contains(explanation.path,
-                              "gw1  sends at most 800M bit/s for all of web together, bursts of 800M bit (map limit_out, counter over_limit)"));
+                              "gw1  sends at most 800M bit/s for all of web together, bursts of 800M bit (map limit_out, counter "
+                              "over_limit)"));
   CHECK(std::ranges::contains(explanation.path,
-                              "gw1  lets in at most 400M bit/s for all of web together, bursts of 400M bit (map limit_in, counter over_limit)"));
+                              "gw1  lets in at most 400M bit/s for all of web together, bursts of 400M bit (map limit_in, counter "
+                              "over_limit)"));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "egressd/policy/binding.h"
 #include "unit/policy/build.h"
 
 namespace egressd::policy {
@@ -174,6 +175,37 @@ TEST_CASE("E219: keys that do nothing with action direct or drop") {
           policy.spread = Spread::kFlow;
           policy.prefer = Prefer::kLocal;
         }) == Texts{"E219 policies.mailer.replicas", "E219 policies.mailer.spread", "E219 policies.mailer.prefer"});
+}
+
+TEST_CASE("E246: the host's own processes keep no address") {
+  for (const Action action : {Action::kSnat, Action::kRoute}) {
+    CHECK(After([&](Policy& policy) {
+            policy.action = action;
+            policy.source = Source::kPreserve;
+            policy.namespace_.reset();
+            policy.from.push_back({.users = {"root"}});
+          }) == Texts{"E246 policies.mailer.from[1]"});
+  }
+}
+
+TEST_CASE("E247: what is routed goes through a gateway; E219: without a tunnel there is nothing to preserve") {
+  CHECK(After([](Policy& policy) {
+          policy.action = Action::kRoute;
+          policy.gateway = std::string(kSelf);
+          policy.egress_ip = {.kind = EgressIpChoice::Kind::kNode, .addresses = {}};
+        }) == Texts{"E247 policies.mailer.gateway"});
+  CHECK(After([](Policy& policy) {
+          policy.source = Source::kPreserve;
+          policy.gateway = std::string(kSelf);
+          policy.egress_ip = {.kind = EgressIpChoice::Kind::kNode, .addresses = {}};
+        }) == Texts{"E219 policies.mailer.source"});
+}
+
+TEST_CASE("action route uses a gateway and an egress IP as snat does") {
+  CHECK(After([](Policy& policy) { policy.action = Action::kRoute; }) == Texts{});
+  PolicySet set = Sound();
+  set.policies["mailer"].action = Action::kRoute;
+  CHECK(!Bind(set, {}).value().bindings.empty());
 }
 
 TEST_CASE("E145: a bandwidth limits something, within what the kernel can count") {

@@ -356,6 +356,16 @@ TEST_CASE("namespaces have labels and a gateway") {
   CHECK(PolicyPlaces("version: 1\nnamespaces: {shop: {gatewy: edge}}\n") == Places{"2:21 E008"});
 }
 
+TEST_CASE("a policy says whether the workload's own address is kept") {
+  CHECK(PolicyPlaces(PolicyWith("source: preserve")).empty());
+  CHECK(PolicyPlaces(PolicyWith("source: masquerade")).empty());
+  CHECK(PolicyPlaces(PolicyWith("action: route")).empty());
+  CHECK(PolicyPlaces(PolicyWith("source: keep")) == Places{"5:13 E152"});
+  const auto set = [](std::string_view line) { return ParsePolicy(PolicyWith(line), "policy.yaml").value.policies.at("p"); };
+  CHECK(set("source: preserve").source == policy::Source::kPreserve);
+  CHECK(set("action: route").action == policy::Action::kRoute);
+}
+
 TEST_CASE("a bandwidth is bits in a second, a burst is bits") {
   const auto bandwidth = [](std::string_view line) {
     const std::string text = std::format("version: 1\npools: {{a: {{ipv4: [203.0.113.10]}}}}\n"
