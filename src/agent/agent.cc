@@ -181,6 +181,7 @@ void Agent::Body::Settle(Time at, Output& output) {
   }
   AdvanceRenewal(at, output);
   AdvanceDeliveries(at);
+  if (recheck_at <= at && committed_revision == revision) RecheckConnections(output);
   if (replicates()) {
     replication.Consider(at, membership.members());
   }
@@ -233,7 +234,8 @@ void Agent::Body::Store(Output& output) {
 
 Time Agent::Body::NextTimer(Time at) const {
   Time next = std::min({replication.NextTimer(), announcer.NextTimer(), retry_at, membership.NextTimer(at), watch.NextTimer(), LeaseTimer(),
-                        HandoverTimer(), ConnectionsTimer(), ProbesTimer(), DetectionTimer(), drain_ends});
+                        HandoverTimer(), ConnectionsTimer(), ProbesTimer(), DetectionTimer(), drain_ends,
+                        committed_revision == revision ? recheck_at : kNever});
   for (const auto& [address, refusal] : refused) next = std::min(next, refusal.until);
   if (!synced) next = std::min(next, membership.sync().NextTimer(at));
   if (keys) next = std::min(next, keys->NextTimer());

@@ -254,7 +254,7 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
   retry_at = kNever;
   retry_after = Duration{0};
   if (pending && pending->revision != 0) FinishApply(output);
-  if (recheck) RecheckConnections(output);
+  if (recheck || recheck_at <= at) RecheckConnections(output);
   const auto held_in = [](const std::map<IpAddress, plan::Hold>& holds, const IpAddress& address) {
     const auto found = holds.find(address);
     return found != holds.end() && found->second.standing == plan::Hold::Standing::kHeld;

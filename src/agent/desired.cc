@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kSeenTerms = 65'536;
 constexpr Duration kNetworksKept{30'000'000};
+// Reading all of connection tracking takes as long as a failover: that comes first.
+constexpr Duration kRecheckAfterMove{100'000};
 
 // `egress_ip: node` has no address to place; every source node spreads its policies by a key of its own.
 IpAddress PlacementKey(const std::string& node, const std::string& policy) {
@@ -342,11 +344,13 @@ void Agent::Body::UpdateInputs(Time at, Output& output) {
     if (carried.restoring.contains(id)) carrier = {};  // until the new gateway knows its ports
   }
   if (next == inputs) return;
-  const auto is_peer = [](const plan::Carrier& carrier) { return carrier.kind == plan::Carrier::Kind::kPeer; };
   for (const auto& [id, carrier] : next.carriers) {
-    const auto former = inputs.carriers.find(id);
-    if (former != inputs.carriers.end() && is_peer(former->second) != is_peer(carrier)) recheck = true;  // other translations: see MayStay
+    if (carrier.kind == plan::Carrier::Kind::kNobody) continue;
+    const bool to_peer = carrier.kind == plan::Carrier::Kind::kPeer;
+    const auto last = went_to_peer.try_emplace(id, to_peer).first;
+    if (std::exchange(last->second, to_peer) != to_peer) recheck_at = std::min(recheck_at, at + kRecheckAfterMove);
   }
+  std::erase_if(went_to_peer, [&](const auto& entry) { return !next.carriers.contains(entry.first); });
   inputs = std::move(next);
   build_needed = true;
 }

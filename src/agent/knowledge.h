@@ -94,6 +94,8 @@ struct Knowledge {
   Time retry_at = kNever;                                // of a commit that the kernel refused
   Duration retry_after{0};
   bool recheck = false;                                  // connections, after the next commit
+  Time recheck_at = kNever;                              // or then: some are translated for another way now (see MayStay)
+  std::map<EgressId, bool> went_to_peer;                 // that way: what an id went to last, a peer or this node's own uplink
   bool policy_is_new = false;                            // since the last time that they were
   bool own_in_doubt = false;                             // this time: those of the host's own processes, too (see OwnMayStay)
   Announcer announcer;

@@ -42,6 +42,7 @@ bool NamesProcesses(const policy::Selection& selection, const policy::Policy& po
 void Agent::Body::RecheckConnections(Output& output) {
   output.recheck_connections = true;
   recheck = false;
+  recheck_at = kNever;
   own_in_doubt = std::exchange(policy_is_new, false);
 }
 

@@ -6,15 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "daemon/connections.h"
 #include "daemon/core.h"
 #include "egressd/control/json.h"
 #include "egressd/policy/changes.h"
 #include "egressd/policy/finding.h"
 
 namespace egressd::daemon {
-
-// Connections in connection tracking, by egress id.
-using ConnectionCounts = std::map<std::uint16_t, std::size_t>;
 
 control::Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const std::optional<ConnectionCounts>& connections);
 // Kinds: nodes, gateways, policies, ips, workloads; nullopt = no such kind. With a name, only the object of that name.

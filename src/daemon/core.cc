@@ -9,7 +9,6 @@
 #include "daemon/event_loop.h"
 #include "daemon/log.h"
 #include "egressd/control/files.h"
-#include "egressd/kernel/conntrack.h"
 #include "egressd/plan/plan.h"
 
 namespace egressd::daemon {
@@ -36,7 +35,7 @@ void Answer(std::map<std::uint64_t, std::function<void(const Result&)>>& waiting
 
 }  // namespace
 
-Core::Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const policy::NodeConfig& config,
+Core::Core(agent::Agent agent, kernel::Kernel kernel, Connections connections, Uplinks uplinks, const policy::NodeConfig& config,
            std::optional<net::UdpSocket> socket, Files files, Journal& journal)
     : agent_(std::move(agent)),
       kernel_(std::move(kernel)),
@@ -44,7 +43,7 @@ Core::Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const pol
       socket_(std::move(socket)),
       files_(std::move(files)),
       journal_(&journal),
-      translations_(config.tunnel),
+      connections_(std::move(connections)),
       checks_(config.node) {
   if (socket_) heartbeats_.emplace(config.tunnel.device);
 }
@@ -75,7 +74,7 @@ void Core::Carry(agent::Output output) {
   if (output.wake) {
     if (auto woken = kernel_.Wake(*output.wake); !woken) Complain("kernel: " + woken.error().message);
   }
-  translations_.Restore(output.restore);  // before it is acknowledged
+  connections_.Restore(output.restore);  // before it is acknowledged
   Send(output);
   for (const agent::Note& note : output.notes) journal_->Add(note);
   uplinks_.Probe(output.probe, agent_.desired(), host_, EventLoop::Now());
@@ -83,9 +82,9 @@ void Core::Carry(agent::Output output) {
   uplinks_.Announce(output.announce);
   if (output.commit) uplinks_.Watch(agent_.desired(), host_, EventLoop::Now());
   if (!output.renew.empty()) Renew(output.renew);
-  translations_.Forget(output.forget);
-  for (const agent::Collect& collect : output.collect) Feed(translations_.Collect(collect, agent_.tunnel_identity()));
-  if (output.collect_remapped) Feed(translations_.CollectRemapped());
+  connections_.Forget(output.forget);
+  for (const agent::Collect& collect : output.collect) Feed(connections_.Collect(collect, agent_.tunnel_identity()));
+  if (output.collect_remapped) Feed(connections_.CollectRemapped());
   if (output.recheck_connections) RecheckConnections();
   for (const agent::ApplyResult& result : output.results) Answer(requests_, result);
   for (const agent::OrderResult& result : output.orders) Answer(orders_, result);
@@ -224,7 +223,7 @@ Time Core::wake_at() const { return std::min({agent_wakes_, repair_at_, look_at_
 std::vector<int> Core::other_fds() const {
   std::vector<int> all;
   if (heartbeats_) all = heartbeats_->fds();
-  if (translations_.fd() >= 0) all.push_back(translations_.fd());
+  if (connections_.fd() >= 0) all.push_back(connections_.fd());
   if (checks_.fd() >= 0) all.push_back(checks_.fd());
   return all;
 }
@@ -232,7 +231,7 @@ std::vector<int> Core::other_fds() const {
 void Core::OnReadable() {
   const auto feed = [this](const agent::Input& input) { Feed(input); };
   if (heartbeats_) heartbeats_->Take(feed);
-  translations_.Take(feed);
+  connections_.Take(feed);
   checks_.Follow(EventLoop::Now(), agent_.selection());
   checks_.Take(EventLoop::Now(), feed);
 }
@@ -258,17 +257,15 @@ void Core::FinishLeaving() {
 }
 
 void Core::RecheckConnections() {
-  auto deleted = kernel::DeleteConnections([this](const kernel::Connection& connection) {
+  const std::size_t ended = connections_.End([this](const kernel::Connection& connection) {
     const policy::Flow flow{.source = connection.source,
                             .destination = connection.destination,
                             .protocol = connection.protocol,
                             .port = connection.destination_port};
     return !agent_.MayStay(flow, connection.translated_source, plan::DecisionIn(connection.mark));
   });
-  if (!deleted) {
-    Complain("connection tracking: " + deleted.error().message);
-  } else if (*deleted > 0) {
-    journal_->Add({.kind = "connections.ended", .text = std::format("{} connections that the policy in force does not allow", *deleted)});
+  if (ended > 0) {
+    journal_->Add({.kind = "connections.ended", .text = std::format("{} connections that the policy in force does not allow", ended)});
   }
 }
 

@@ -16,7 +16,7 @@
 #include "daemon/checks.h"
 #include "daemon/heartbeats.h"
 #include "daemon/journal.h"
-#include "daemon/translations.h"
+#include "daemon/connections.h"
 #include "daemon/uplinks.h"
 #include "egressd/agent/agent.h"
 #include "egressd/kernel/kernel.h"
@@ -40,8 +40,8 @@ class Core {
     std::string keys;                  // the key ring
   };
 
-  Core(agent::Agent agent, kernel::Kernel kernel, Uplinks uplinks, const policy::NodeConfig& config, std::optional<net::UdpSocket> socket,
-       Files files, Journal& journal);
+  Core(agent::Agent agent, kernel::Kernel kernel, Connections connections, Uplinks uplinks, const policy::NodeConfig& config,
+       std::optional<net::UdpSocket> socket, Files files, Journal& journal);
 
   void Feed(const agent::Input& input);
   // Asks the agent to apply; `done` is called when it has, or has refused.
@@ -64,6 +64,7 @@ class Core {
 
   const agent::Agent& agent() const { return agent_; }
   kernel::Kernel& kernel() { return kernel_; }
+  Connections& connections() { return connections_; }
   const state::Host& host() const { return host_; }
   Datapath datapath() const;
   // Why the key ring is not on disk, if it should be.
@@ -93,7 +94,7 @@ class Core {
   Files files_;
   Journal* journal_;
   std::optional<Heartbeats> heartbeats_;  // unset in a cluster of one
-  Translations translations_;
+  Connections connections_;
   Checks checks_;
   state::Host host_;
   Time agent_wakes_ = kNever;

@@ -84,6 +84,8 @@ Result<void> Daemon::OpenEdges() {
   auto observed = kernel->Observe();
   if (!observed) return std::unexpected(std::move(observed.error()).In("kernel"));
 
+  auto connections = Connections::Open(config.tunnel);
+  if (!connections) return std::unexpected(std::move(connections.error()));
   auto uplinks = Uplinks::Open();
   if (!uplinks) return std::unexpected(std::move(uplinks.error()).In("uplinks"));
   std::optional<net::UdpSocket> socket;
@@ -97,8 +99,8 @@ Result<void> Daemon::OpenEdges() {
   if (!settings) return std::unexpected(std::move(settings.error()));
   settings->slots = SlotsIn(*observed, config.datapath);
   for (const auto& [key, address] : observed->egress_addresses) settings->held.insert(key.address);
-  core_.emplace(agent::Agent(std::move(*settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(*uplinks), config,
-                std::move(socket), files, journal_);
+  core_.emplace(agent::Agent(std::move(*settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(*connections),
+                std::move(*uplinks), config, std::move(socket), files, journal_);
 
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));

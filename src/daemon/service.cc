@@ -8,7 +8,6 @@
 #include "daemon/log.h"
 #include "daemon/setup.h"
 #include "egressd/control/files.h"
-#include "egressd/kernel/conntrack.h"
 #include "egressd/plan/plan.h"
 
 namespace egressd::daemon {
@@ -28,18 +27,6 @@ std::string FileOf(const control::Call& call) {
 std::vector<policy::Finding> Located(std::vector<policy::Finding> findings, const control::Call& call) {
   PointInto(findings, call.parameters()["text"].text(), FileOf(call));
   return findings;
-}
-
-std::optional<ConnectionCounts> CountConnections() {
-  ConnectionCounts counts;
-  const auto read = kernel::ForEachConnection([&](const kernel::Connection& connection) {
-    ++counts[plan::DecisionIn(connection.mark)];
-  });
-  if (!read) {
-    Warn("connection tracking: " + read.error().message);
-    return std::nullopt;
-  }
-  return counts;
 }
 
 Result<agent::KeyOrder> KeyOrderOf(const Json& parameters) {
@@ -83,7 +70,7 @@ void Service::Serve(std::shared_ptr<control::Call> call) {
 }
 
 void Service::GetStatus(std::shared_ptr<control::Call> call) {
-  const auto connections = call->parameters()["connections"].boolean() ? CountConnections() : std::nullopt;
+  const auto connections = call->parameters()["connections"].boolean() ? core_->connections().Count() : std::nullopt;
   call->Reply(StatusAnswer(*core_, edges_.health(), connections));
 }
 
@@ -103,7 +90,7 @@ void Service::Diff(std::shared_ptr<control::Call> call) {
   }
   std::size_t ending = 0;
   if (!removed.empty()) {
-    const auto counts = CountConnections();
+    const auto counts = core_->connections().Count();
     for (const auto& policy : core_->agent().status().policies) {
       if (!counts || !removed.contains("policy/" + policy.name)) continue;
       for (const auto& binding : policy.bindings) {
@@ -139,7 +126,7 @@ void Service::Reload(std::shared_ptr<control::Call> call) { edges_.reload(std::m
 void Service::List(std::shared_ptr<control::Call> call) {
   const std::string& kind = call->parameters()["kind"].text();
   const std::string& name = call->parameters()["name"].text();
-  const auto connections = kind == "policies" || kind == "ips" ? CountConnections() : std::nullopt;
+  const auto connections = kind == "policies" || kind == "ips" ? core_->connections().Count() : std::nullopt;
   auto answer = ListAnswer(*core_, kind, name, connections);
   if (!answer)
     return call->Fail(control::kBadArgument, Message(std::format("unknown kind '{}': nodes, gateways, policies, ips, workloads", kind)));

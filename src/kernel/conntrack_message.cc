@@ -17,7 +17,6 @@ namespace {
 
 // An entry that was asked for takes about 1.3 KiB of the receive buffer, an error 0.8.
 constexpr std::size_t kMessagesAtOnce = 256;
-constexpr int kReceiveBytes = 1 << 20;
 
 std::uint16_t TypeOf(int message) { return static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | message); }
 
@@ -49,14 +48,6 @@ Head HeadOf(ConntrackMessages::Kind kind) {
 
 }  // namespace
 
-Result<NetfilterSocket> OpenConntrack() {
-  auto socket = NetfilterSocket::Open();
-  if (!socket) return socket;
-  if (::setsockopt(socket->fd(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBytes, sizeof(kReceiveBytes)) != 0)
-    return std::unexpected(SystemError("netlink socket: receive buffer", errno));
-  return socket;
-}
-
 Result<void> DumpConnections(NetfilterSocket& socket, const MarkMatch& mark, const std::function<void(const DecodedConnection&)>& visit) {
   alignas(8) std::array<std::uint8_t, 64> bytes{};
   auto* request = PutHeader(bytes.data(), TypeOf(IPCTNL_MSG_CT_GET), AF_UNSPEC);
@@ -72,17 +63,16 @@ Result<void> DumpConnections(NetfilterSocket& socket, const MarkMatch& mark, con
   return done;
 }
 
-Result<std::size_t> DeleteWhere(const MarkMatch& mark, const std::function<bool(const DecodedConnection&)>& doomed) {
-  auto socket = OpenConntrack();
-  if (!socket) return std::unexpected(std::move(socket.error()));
+Result<std::size_t> DeleteWhere(NetfilterSocket& socket, const MarkMatch& mark,
+                                const std::function<bool(const DecodedConnection&)>& doomed) {
   ConntrackMessages deletions;
-  auto dumped = DumpConnections(*socket, mark, [&](const DecodedConnection& connection) {
+  auto dumped = DumpConnections(socket, mark, [&](const DecodedConnection& connection) {
     if (doomed(connection)) deletions.AddDelete(connection);
   });
   if (!dumped) return std::unexpected(std::move(dumped.error()));
   std::size_t deleted = deletions.size();
   Result<void> refused;
-  auto sent = deletions.Exchange(*socket, [&](std::size_t, const nlmsghdr* message) {
+  auto sent = deletions.Exchange(socket, [&](std::size_t, const nlmsghdr* message) {
     const auto answer = DecodeAnswer(message);
     if (!answer || answer->error == 0) return;
     --deleted;

@@ -17,13 +17,11 @@
 
 namespace egressd::kernel {
 
-// A socket whose receive buffer holds the answers to every message of the largest datagram sent here.
-Result<NetfilterSocket> OpenConntrack();
-
 // Reads the table once, both families. Entries with another mark are left out by the kernel, before they are copied.
 Result<void> DumpConnections(NetfilterSocket& socket, const MarkMatch& mark, const std::function<void(const DecodedConnection&)>& visit);
 // Deletes every entry of that mark for which `doomed` says so; how many. An entry that is gone meanwhile is no error.
-Result<std::size_t> DeleteWhere(const MarkMatch& mark, const std::function<bool(const DecodedConnection&)>& doomed);
+Result<std::size_t> DeleteWhere(NetfilterSocket& socket, const MarkMatch& mark,
+                                const std::function<bool(const DecodedConnection&)>& doomed);
 
 class ConntrackMessages {
  public:

@@ -22,7 +22,6 @@ MarkMatch CommonMark(const std::set<EgressId>& ids, const MarkMatch& decided) {
   return {.value = decided.value | (all & same), .mask = decided.mask | same};
 }
 
-
 // A connection that is only being opened is opened again by its client.
 bool IsOpening(const DecodedConnection& connection) {
   return connection.original.protocol == IPPROTO_TCP &&
@@ -31,13 +30,11 @@ bool IsOpening(const DecodedConnection& connection) {
 
 }  // namespace
 
-Result<std::vector<state::Translation>> CollectTranslations(const std::set<EgressId>& ids, const TunnelAddresses& own,
-                                                            const MarkMatch& decided) {
+Result<std::vector<state::Translation>> CollectTranslations(Conntrack& conntrack, const std::set<EgressId>& ids,
+                                                            const TunnelAddresses& own, const MarkMatch& decided) {
   std::vector<state::Translation> found;
   if (ids.empty()) return found;
-  auto socket = OpenConntrack();
-  if (!socket) return std::unexpected(std::move(socket.error()));
-  auto dumped = DumpConnections(*socket, CommonMark(ids, decided), [&](const DecodedConnection& connection) {
+  auto dumped = DumpConnections(conntrack.socket(), CommonMark(ids, decided), [&](const DecodedConnection& connection) {
     const IpAddress& sent_as = connection.reply.destination;
     const bool kept = sent_as == connection.original.source;  // its policy keeps the source
     if (sent_as != own.ipv4 && sent_as != own.ipv6 && !kept) return;
@@ -49,11 +46,10 @@ Result<std::vector<state::Translation>> CollectTranslations(const std::set<Egres
   return found;
 }
 
-Result<std::vector<state::Translation>> CollectRemapped(std::span<const Prefix> tunnel_networks, const MarkMatch& decided) {
+Result<std::vector<state::Translation>> CollectRemapped(Conntrack& conntrack, std::span<const Prefix> tunnel_networks,
+                                                        const MarkMatch& decided) {
   std::vector<state::Translation> found;
-  auto socket = OpenConntrack();
-  if (!socket) return std::unexpected(std::move(socket.error()));
-  auto dumped = DumpConnections(*socket, decided, [&](const DecodedConnection& connection) {
+  auto dumped = DumpConnections(conntrack.socket(), decided, [&](const DecodedConnection& connection) {
     if (IsRemapped(connection, decided) && !IsClosing(connection) &&
         std::ranges::any_of(tunnel_networks, [&](const Prefix& network) { return network.Contains(connection.original.source); })) {
       found.push_back(OutOfTunnel(connection, decided));
@@ -63,10 +59,11 @@ Result<std::vector<state::Translation>> CollectRemapped(std::span<const Prefix> 
   return found;
 }
 
-Result<std::size_t> ForgetTranslations(std::span<const IpAddress> egress_ips, const MarkMatch& decided) {
+Result<std::size_t> ForgetTranslations(Conntrack& conntrack, std::span<const IpAddress> egress_ips, const MarkMatch& decided) {
   if (egress_ips.empty()) return 0;
   const std::set<IpAddress> doomed(egress_ips.begin(), egress_ips.end());
-  return DeleteWhere(decided, [&](const DecodedConnection& connection) { return doomed.contains(connection.reply.destination); });
+  const auto is_doomed = [&](const DecodedConnection& connection) { return doomed.contains(connection.reply.destination); };
+  return DeleteWhere(conntrack.socket(), decided, is_doomed);
 }
 
 }  // namespace egressd::kernel

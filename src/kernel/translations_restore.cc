@@ -37,7 +37,7 @@ const char* Fault(const NewEntry& entry) {
 
 class Restorer {
  public:
-  Restorer(NetfilterSocket socket, const MarkMatch& decided) : socket_(std::move(socket)), decided_(decided) {}
+  Restorer(NetfilterSocket& socket, const MarkMatch& decided) : socket_(socket), decided_(decided) {}
 
   Result<void> Take(std::vector<NewEntry> entries) {
     entries_ = std::move(entries);
@@ -152,7 +152,7 @@ class Restorer {
     return {};
   }
 
-  NetfilterSocket socket_;
+  NetfilterSocket& socket_;
   MarkMatch decided_;
   std::vector<NewEntry> entries_;
   ConntrackMessages messages_;
@@ -161,11 +161,10 @@ class Restorer {
 
 }  // namespace
 
-Result<Restoration> RestoreTranslations(std::span<const std::pair<state::Translation, IpAddress>> translations, const MarkMatch& decided) {
-  auto socket = OpenConntrack();
-  if (!socket) return std::unexpected(std::move(socket.error()));
+Result<Restoration> RestoreTranslations(Conntrack& conntrack, std::span<const std::pair<state::Translation, IpAddress>> translations,
+                                        const MarkMatch& decided) {
   const auto timeouts = ConnectionTimeouts::Read();
-  Restorer restorer(std::move(*socket), decided);
+  Restorer restorer(conntrack.socket(), decided);
   while (!translations.empty()) {
     const auto now = translations.first(std::min(translations.size(), kEntriesAtOnce));
     translations = translations.subspan(now.size());

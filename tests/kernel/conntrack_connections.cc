@@ -10,7 +10,7 @@ namespace {
 
 std::vector<Connection> List() {
   std::vector<Connection> all;
-  const auto done = ForEachConnection([&](const Connection& connection) { all.push_back(connection); });
+  const auto done = ConntrackHere().ForEach([&](const Connection& connection) { all.push_back(connection); });
   REQUIRE_MESSAGE(done.has_value(), done.error().message);
   return all;
 }
@@ -64,11 +64,11 @@ TEST_CASE("conntrack: exactly the doomed connections are deleted and counted") {
     REQUIRE(SendUdp({"127.0.0.5", "127.0.0.1", port}).has_value());
   CHECK(ExchangeUdp({"::1", "::1", 5700}));
   REQUIRE(List().size() == 301);
-  const auto none = DeleteConnections([](const Connection& connection) { return connection.mark == 1; });
+  const auto none = ConntrackHere().DeleteIf([](const Connection& connection) { return connection.mark == 1; });
   REQUIRE(none.has_value());
   CHECK(*none == 0);
   const auto even =
-      DeleteConnections([](const Connection& connection) { return connection.destination_port % 2 == 0; });
+      ConntrackHere().DeleteIf([](const Connection& connection) { return connection.destination_port % 2 == 0; });
   REQUIRE_MESSAGE(even.has_value(), even.error().message);
   CHECK(*even == 151);
   const auto left = List();

@@ -15,10 +15,12 @@
 
 #include <array>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "egressd/base/fd.h"
+#include "egressd/kernel/conntrack.h"
 #include "egressd/state/transaction.h"
 #include "kernel/nft.h"
 #include "kernel/nft_attributes.h"
@@ -207,5 +209,11 @@ class Stranger {
 
   mnl_socket* socket_;
 };
+
+// The connection tracking of the namespace that the test is in now.
+inline Conntrack& ConntrackHere() {
+  static std::optional<Conntrack> conntrack;
+  return conntrack.emplace(Conntrack::Open().value());
+}
 
 }  // namespace egressd::kernel::test

@@ -19,7 +19,7 @@ struct SourceHost {
                             {{7, own}, {8, own}, {kDirectMark, own}, {10, {Address("127.0.0.77")}}}));
   }
   std::vector<Translation> Collect(const std::set<EgressId>& ids) {
-    const auto found = CollectTranslations(ids, {.ipv4 = Address("127.1.0.2"), .ipv6 = Address("fd65::2")}, kDecided);
+    const auto found = CollectTranslations(ConntrackHere(), ids, {.ipv4 = Address("127.1.0.2"), .ipv6 = Address("fd65::2")}, kDecided);
     REQUIRE_MESSAGE(found.has_value(), found.error().message);
     return *found;
   }
@@ -109,7 +109,7 @@ TEST_CASE("collect: what one node collects, another one can restore and collect 
     wanted.emplace_back(each, Address(kCasts[0].egress));
   }
   CHECK(Restore(wanted).made == 500);
-  auto known = CollectRemapped(TunnelNetworks(), kDecided).value();
+  auto known = CollectRemapped(ConntrackHere(), TunnelNetworks(), kDecided).value();
   std::vector<Translation> expected;
   for (const auto& [translation, egress] : wanted) expected.push_back(translation);
   std::ranges::sort(known);

@@ -125,10 +125,8 @@ struct Entry {
   std::uint16_t translated_port = 0;
 };
 inline std::vector<Entry> Entries() {
-  auto socket = OpenConntrack();
-  REQUIRE(socket.has_value());
   std::vector<Entry> all;
-  const auto done = DumpConnections(*socket, {}, [&](const DecodedConnection& found) {
+  const auto done = DumpConnections(ConntrackHere().socket(), {}, [&](const DecodedConnection& found) {
     all.push_back({found.original, found.reply, found.mark, found.status, found.tcp_state, found.tcp_flags, found.translated_port()});
   });
   REQUIRE(done.has_value());
@@ -137,13 +135,13 @@ inline std::vector<Entry> Entries() {
 
 using Restorable = std::vector<std::pair<Translation, IpAddress>>;
 inline Restoration Restore(const Restorable& translations) {
-  const auto restored = RestoreTranslations(translations, kDecided);
+  const auto restored = RestoreTranslations(ConntrackHere(), translations, kDecided);
   REQUIRE_MESSAGE(restored.has_value(), restored.error().message);
   return *restored;
 }
 inline std::size_t Forget(const char* egress) {
   const IpAddress address = Address(egress);
-  const auto forgotten = ForgetTranslations(std::span(&address, 1), kDecided);
+  const auto forgotten = ForgetTranslations(ConntrackHere(), std::span(&address, 1), kDecided);
   REQUIRE_MESSAGE(forgotten.has_value(), forgotten.error().message);
   return *forgotten;
 }

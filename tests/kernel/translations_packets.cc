@@ -113,7 +113,7 @@ TEST_CASE("translations: connections with clashing source ports keep the ports t
     Conversation first(cast, cast.a, 40'000, listener, 6001), second(cast, cast.b, 40'000, listener, 6001);
     REQUIRE(first.outside_port == 40'000);
     REQUIRE(second.outside_port != 40'000);
-    const auto remapped = CollectRemapped(TunnelNetworks(), kDecided);
+    const auto remapped = CollectRemapped(ConntrackHere(), TunnelNetworks(), kDecided);
     REQUIRE(remapped.has_value());
     REQUIRE(*remapped == std::vector{Of(cast, cast.b, second, 6001)});
 
@@ -271,7 +271,7 @@ TEST_CASE("translations: ten thousand are made, known again and forgotten; the c
   CHECK(second.made + second.replaced + second.refused == 0);
   for (auto& [translation, egress] : many) translation.translated_port = static_cast<std::uint16_t>(translation.translated_port + 20'000);
   CHECK(Restore(many).replaced == many.size());
-  const auto remapped = CollectRemapped(TunnelNetworks(), kDecided);
+  const auto remapped = CollectRemapped(ConntrackHere(), TunnelNetworks(), kDecided);
   REQUIRE(remapped.has_value());
   CHECK(remapped->size() == many.size());
   CHECK(ExchangeUdp({"127.0.0.9", "127.0.0.1", 5301}));

@@ -68,7 +68,7 @@ TEST_CASE("remapped: a changed port or identifier of every protocol is told as i
     CHECK(taken.translations[2].translated_port != 99);
     CHECK_FALSE(IsReadable(listener));
 
-    auto all = CollectRemapped(TunnelNetworks(), kDecided).value();
+    auto all = CollectRemapped(ConntrackHere(), TunnelNetworks(), kDecided).value();
     for (auto& each : all) each.answered = true;
     std::ranges::sort(all);
     std::ranges::sort(taken.translations);
@@ -114,7 +114,7 @@ TEST_CASE("remapped: lost events are reported, and a dump knows what they were")
   const auto taken = listener.Take();
   CHECK(taken.lost);
   CHECK(taken.translations.size() < kMany);
-  CHECK(CollectRemapped(TunnelNetworks(), kDecided).value().size() == kMany);
+  CHECK(CollectRemapped(ConntrackHere(), TunnelNetworks(), kDecided).value().size() == kMany);
   CHECK_FALSE(listener.Take().lost);
   CHECK(PortOutside(cast, cast.b, kLater, server, 5304) != kLater);
   CHECK(listener.Take().translations.size() == 1);

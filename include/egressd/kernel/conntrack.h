@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "egressd/base/address.h"
 #include "egressd/base/error.h"
@@ -30,9 +31,29 @@ struct Connection {
   std::uint32_t mark = 0;
 };
 
-// Reads the whole table once, both families, and calls `visit` for every entry.
-Result<void> ForEachConnection(const std::function<void(const Connection&)>& visit);
-// Deletes every entry for which `doomed` says so; returns how many. An entry that is gone meanwhile is no error.
-Result<std::size_t> DeleteConnections(const std::function<bool(const Connection&)>& doomed);
+class NetfilterSocket;
+
+// The connection tracking of one network namespace. Meant to stay open: whoever closes a netfilter socket waits until nftables has freed
+// what the last transactions removed (net/netfilter/nf_tables_api.c, nft_rcv_nl_event), often for tens of milliseconds.
+class Conntrack {
+ public:
+  // Of the network namespace of the calling thread.
+  static Result<Conntrack> Open();
+  Conntrack(Conntrack&&) noexcept;
+  Conntrack& operator=(Conntrack&&) noexcept;
+  ~Conntrack();
+
+  // Reads the whole table once, both families, and calls `visit` for every entry.
+  Result<void> ForEach(const std::function<void(const Connection&)>& visit);
+  // Deletes every entry for which `doomed` says so; returns how many. An entry that is gone meanwhile is no error.
+  Result<std::size_t> DeleteIf(const std::function<bool(const Connection&)>& doomed);
+
+  // For the other functions of this folder that need it.
+  NetfilterSocket& socket() { return *socket_; }
+
+ private:
+  explicit Conntrack(std::unique_ptr<NetfilterSocket> socket);
+  std::unique_ptr<NetfilterSocket> socket_;
+};
 
 }  // namespace egressd::kernel

@@ -9,7 +9,7 @@
 // 1. TCP, UDP, ICMP and ICMPv6. Of TCP only what still needs its entry: a connection that is closing or not yet answered is left out
 //    by CollectTranslations.
 // 2. `decided` is the signature of connection marks of egressd; below it is the egress id. The kernel leaves out other entries by itself.
-// 3. Everything is in the network namespace of the calling thread, and blocks for as long as the kernel works: some microseconds an entry.
+// 3. Everything blocks for as long as the kernel works: some microseconds an entry.
 //
 // Called by the daemon, for agent::Collect, agent::Restore and Output::forget; the listener sits in its loop.
 #pragma once
@@ -37,8 +37,8 @@ struct TunnelAddresses {
 };
 // Every connection of this node that goes through one of the ids, with the tunnel address or its own as the source. translated_port is
 // source_port: only the gateway knows better.
-Result<std::vector<state::Translation>> CollectTranslations(const std::set<EgressId>& ids, const TunnelAddresses& own,
-                                                            const MarkMatch& decided);
+Result<std::vector<state::Translation>> CollectTranslations(Conntrack& conntrack, const std::set<EgressId>& ids,
+                                                            const TunnelAddresses& own, const MarkMatch& decided);
 
 struct Restoration {
   std::size_t made = 0;
@@ -49,13 +49,15 @@ struct Restoration {
 };
 // Makes each translation with its egress IP. One that cannot be made does not stop the others; an error means that nothing more was tried.
 // Takes any translation, from whomever: what is no connection (mixed families, unknown protocol) is refused.
-Result<Restoration> RestoreTranslations(std::span<const std::pair<state::Translation, IpAddress>> translations, const MarkMatch& decided);
+Result<Restoration> RestoreTranslations(Conntrack& conntrack, std::span<const std::pair<state::Translation, IpAddress>> translations,
+                                        const MarkMatch& decided);
 
 // Deletes every connection that leaves as one of these addresses; how many.
-Result<std::size_t> ForgetTranslations(std::span<const IpAddress> egress_ips, const MarkMatch& decided);
+Result<std::size_t> ForgetTranslations(Conntrack& conntrack, std::span<const IpAddress> egress_ips, const MarkMatch& decided);
 
 // Connections from the tunnel networks whose source port (ICMP: identifier) this kernel changed, and that live.
-Result<std::vector<state::Translation>> CollectRemapped(std::span<const Prefix> tunnel_networks, const MarkMatch& decided);
+Result<std::vector<state::Translation>> CollectRemapped(Conntrack& conntrack, std::span<const Prefix> tunnel_networks,
+                                                        const MarkMatch& decided);
 
 // The same as they arise. All other new connections are sorted out by a socket filter inside the kernel and wake nobody.
 class RemapListener {
