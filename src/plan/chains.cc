@@ -66,6 +66,14 @@ void PutEntrances(const Facts& facts, state::State& state) {
                         .ConnectionIdIn(set::kKept)
                         .SetPacketMark(facts.marks.Of(kHomeSlot))
                         .Return());
+    // A segment for a workload without a connection, after a takeover perhaps: its node may still tell of it. Sent back to the router that
+    // it came from it would become a connection of its own, in the way of the one that is told of.
+    for (const Family family : kBoth) {
+      rules.push_back(Words()
+                          .DestinationIn(family, PerFamily(stem::kAway, family))
+                          .ConnectionState(kCtStateNew | kCtStateInvalid)
+                          .Drop(counter::kUnexpected));
+    }
   }
   rules.push_back(Words().ConnectionIs(Direction::kReply).Return());
   rules.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore));

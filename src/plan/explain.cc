@@ -225,6 +225,7 @@ class Story {
     if (policy::KeepsSource(policy) && std::ranges::none_of(facts_.inputs.networks, holds)) {
       Line(std::format("{} is in no network of this node that is its alone, so no reply would find it: dropped (counter {})",
                        flow_.source.ToString(), counter::kWrongSource));
+      out_.action = Text(Action::kDrop);
       return;
     }
     Line(std::format("source {} {}, {} sends it to {} ({})", policy::KeepsSource(policy) ? "stays" : "becomes",

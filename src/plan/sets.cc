@@ -93,6 +93,12 @@ void PutKept(const Facts& facts, state::State& state) {
       }
     }
   }
+  const auto is_routed = [](const Held& here) { return here.policy->action == policy::Action::kRoute; };
+  std::vector<Prefix> away;
+  if (std::ranges::any_of(facts.held, is_routed)) {
+    for (const Peer& peer : facts.inputs.peers) away.insert(away.end(), peer.networks.begin(), peer.networks.end());
+  }
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) PutNetworks(state, PerFamily(stem::kAway, family), family, away);
   Elements kept(state, set::kKept), routed(state, set::kRouted);
   if (facts.inputs.bindings != nullptr) {
     for (const policy::Binding& binding : *facts.inputs.bindings) {
@@ -101,7 +107,7 @@ void PutKept(const Facts& facts, state::State& state) {
     }
   }
   for (const Held& here : facts.held) {
-    if (here.policy->action == policy::Action::kRoute) routed.Add(NftBytes::Mark(here.id.value));
+    if (is_routed(here)) routed.Add(NftBytes::Mark(here.id.value));
   }
 }
 

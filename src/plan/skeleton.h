@@ -85,7 +85,8 @@ inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = 
 inline constexpr std::string_view kLease = "lease", kAnswers = "answers", kFormer = "former", kOwn = "own";
 inline constexpr std::string_view kGuard = "guard", kKnown = "known";
 // Where workloads are that keep their address: this node's networks, and those of peers with the MAC address that they send with.
-inline constexpr std::string_view kHomes = "homes", kOrigins = "origins";
+// The last one: those networks once more, where something is routed for them.
+inline constexpr std::string_view kHomes = "homes", kOrigins = "origins", kAway = "away";
 }  // namespace stem
 
 namespace counter {

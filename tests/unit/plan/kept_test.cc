@@ -59,6 +59,8 @@ TEST_CASE("a gateway takes an address from the node only that has it, and routes
   const std::vector<std::string> prerouting = Texts(state, "prerouting");
   CHECK(prerouting[1] ==
         "ct direction reply ct mark & 0xffff0000 == 0x00e60000 ct mark & 0xffff @kept meta mark set 0xff000000 return");
+  CHECK(prerouting[2] == "ip daddr @away4 ct state invalid,new counter name unexpected drop");
+  CHECK(Elements(state, "away4") == Strings{Bytes("172.20.0.0") + "-" + Bytes("172.20.255.255")});
   const state::Route& route = state.routes.at({.table = 26255, .destination = Net("172.20.0.0/16")});
   CHECK(route.device == "egressd0");
   CHECK(route.next_hop == inputs.peers[1].identity.ipv4);
@@ -152,6 +154,7 @@ TEST_CASE("explain says that the source stays, and where it ends if it cannot") 
   const Explanation refused = Explain(world.With({}, {}), web, "app1");
   CHECK(refused.path.back() == "app1  172.17.0.2 is in no network of this node that is its alone, so no reply would find it: dropped "
                                "(counter wrong_source)");
+  CHECK(refused.action == "drop");
 }
 
 }  // namespace
