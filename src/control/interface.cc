@@ -48,6 +48,8 @@ std::vector<Symbol> Types() {
         {"detection_ms", "?float"},
         {"path", "string"}},
        {}},
+      // What this node has counted as the holder; null where it is not.
+      {"Volume", kType, {{"packets", "int"}, {"bytes", "int"}}, {}},
       {"EgressIp",
        kType,
        {{"ip", "string"},
@@ -57,6 +59,8 @@ std::vector<Symbol> Types() {
         {"state", "string"},
         {"policies", "[]string"},
         {"connections", "?int"},
+        {"sent", "?Volume"},
+        {"received", "?Volume"},
         {"lease_ms", "?float"}},
        {}},
       // In bits in a second; `burst` in bits.
@@ -69,6 +73,8 @@ std::vector<Symbol> Types() {
         {"egress_ips", "[]string"},
         {"workloads", "int"},
         {"connections", "?int"},
+        {"sent", "?Volume"},
+        {"received", "?Volume"},
         {"enabled", "bool"},
         {"nodes", "[]string"},
         {"source", "string"},

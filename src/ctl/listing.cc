@@ -40,6 +40,8 @@ constexpr const char* kNamespace = "namespace";
 constexpr const char* kGeneration = "generation";
 constexpr const char* kWorkloads = "workloads";
 constexpr const char* kConnections = "connections";
+constexpr const char* kSent = "sent";
+constexpr const char* kReceived = "received";
 constexpr const char* kPolicies = "policies";
 constexpr const char* kPools = "pools";
 constexpr const char* kAddresses = "addresses";
@@ -98,6 +100,20 @@ std::string Usage(const Session& /*session*/, const Json& item) {
 template <const char* const& kMember>
 std::string YesOf(const Session& /*session*/, const Json& item) {
   return item[kMember].boolean() ? "yes" : "-";
+}
+
+// In powers of 1000, as operators of networks count.
+std::string VolumeText(std::int64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; value >= 999.95 && unit + 1 < std::size(kUnits); ++unit) value /= 1000;
+  return unit == 0 ? std::format("{} B", bytes) : std::format("{:.1f} {}", value, kUnits[unit]);
+}
+// "12.3 MB", as this node has counted it.
+template <const char* const& kMember>
+std::string VolumeOf(const Session& /*session*/, const Json& item) {
+  return item[kMember].is_null() ? "-" : VolumeText(item[kMember]["bytes"].integer());
 }
 
 // "15s", "300ms"; real numbers arrive as integers when they are whole.
@@ -165,7 +181,9 @@ std::span<const Kind> Kinds() {
         {"SOURCE", Source, Shown::kWhenSet},
         {"BANDWIDTH", Bandwidth, Shown::kWhenSet},
         {"WORKLOADS", NumberOf<kWorkloads>},
-        {"CONNS", NumberOf<kConnections>}}},
+        {"CONNS", NumberOf<kConnections>},
+        {"SENT", VolumeOf<kSent>, Shown::kWhenSet},
+        {"RECEIVED", VolumeOf<kReceived>, Shown::kWhenSet}}},
       {"ips",
        "ip",
        kIp,
@@ -177,6 +195,8 @@ std::span<const Kind> Kinds() {
         {"STATE", State},
         {"LEASE", Lease, Shown::kWhenSet},
         {"CONNS", NumberOf<kConnections>},
+        {"SENT", VolumeOf<kSent>, Shown::kWhenSet},
+        {"RECEIVED", VolumeOf<kReceived>, Shown::kWhenSet},
         {"POLICIES", TextsOf<kPolicies>}}},
       {"workloads",
        "workload",

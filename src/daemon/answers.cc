@@ -65,24 +65,39 @@ Json ToJson(const agent::NodeStatus& node) {
 }
 
 // The connections that this node tracks with one of these egress ids.
-Json Tracked(const std::optional<ConnectionCounts>& connections, const std::vector<EgressId>& ids) {
-  if (!connections) return {};
+Json Tracked(const Counts& counts, const std::vector<EgressId>& ids) {
+  if (!counts.connections) return {};
   std::size_t count = 0;
   for (const EgressId id : ids) {
-    const auto found = connections->find(id.value);
-    if (found != connections->end()) count += found->second;
+    const auto found = counts.connections->find(id.value);
+    if (found != counts.connections->end()) count += found->second;
   }
   return count;
 }
 
-Json ToJson(const agent::EgressIpStatus& ip, const std::optional<ConnectionCounts>& connections) {
+// What this node, as the holder, has counted for these ids; null: it holds none of them.
+Json Counted(const kernel::CountsByMark& counts, const std::vector<EgressId>& ids) {
+  std::optional<kernel::Count> sum;
+  for (const EgressId id : ids) {
+    const auto found = counts.find(plan::kDecided | id.value);
+    if (found == counts.end()) continue;
+    if (!sum) sum.emplace();
+    sum->packets += found->second.packets;
+    sum->bytes += found->second.bytes;
+  }
+  return sum ? Json(Json::Object{{"packets", sum->packets}, {"bytes", sum->bytes}}) : Json();
+}
+
+Json ToJson(const agent::EgressIpStatus& ip, const Counts& counts) {
   return Json::Object{{"ip", ip.address.ToString()},
                       {"family", ToString(ip.address.family())},
                       {"gateway", ip.gateway},
                       {"node", ip.node},
                       {"state", agent::ToString(ip.state)},
                       {"policies", Json::List(ip.policies)},
-                      {"connections", Tracked(connections, ip.ids)},
+                      {"connections", Tracked(counts, ip.ids)},
+                      {"sent", Counted(counts.sent, ip.ids)},
+                      {"received", Counted(counts.received, ip.ids)},
                       {"lease_ms", Milliseconds(ip.lease)}};
 }
 
@@ -95,7 +110,7 @@ Json ToJson(const policy::Bandwidth& bandwidth) {
                       {"burst", some(bandwidth.burst_bits)}};
 }
 
-Json ToJson(const agent::PolicyStatus& policy, const std::optional<ConnectionCounts>& connections) {
+Json ToJson(const agent::PolicyStatus& policy, const Counts& counts) {
   Json::Array egress_ips;
   std::vector<EgressId> ids;
   for (const policy::Binding& binding : policy.bindings) {
@@ -107,7 +122,9 @@ Json ToJson(const agent::PolicyStatus& policy, const std::optional<ConnectionCou
                       {"gateway", policy.gateway},
                       {"egress_ips", egress_ips},
                       {"workloads", policy.workloads},
-                      {"connections", Tracked(connections, ids)},
+                      {"connections", Tracked(counts, ids)},
+                      {"sent", Counted(counts.sent, ids)},
+                      {"received", Counted(counts.received, ids)},
                       {"enabled", policy.enabled},
                       {"nodes", Json::List(policy.nodes)},
                       {"source", policy.source == policy::Source::kPreserve ? "preserve" : "masquerade"},
@@ -139,18 +156,18 @@ Json Nodes(const agent::Status& status, const std::string& name) {
   return Items("nodes", std::move(out));
 }
 
-Json EgressIps(const agent::Status& status, const std::string& name, const std::optional<ConnectionCounts>& connections) {
+Json EgressIps(const agent::Status& status, const std::string& name, const Counts& counts) {
   Json::Array out;
   for (const auto& ip : status.egress_ips) {
-    if (name.empty() || ip.address.ToString() == name) out.push_back(ToJson(ip, connections));
+    if (name.empty() || ip.address.ToString() == name) out.push_back(ToJson(ip, counts));
   }
   return Items("ips", std::move(out));
 }
 
-Json Policies(const agent::Status& status, const std::string& name, const std::optional<ConnectionCounts>& connections) {
+Json Policies(const agent::Status& status, const std::string& name, const Counts& counts) {
   Json::Array out;
   for (const auto& policy : status.policies) {
-    if (name.empty() || policy.name == name) out.push_back(ToJson(policy, connections));
+    if (name.empty() || policy.name == name) out.push_back(ToJson(policy, counts));
   }
   return Items("policies", std::move(out));
 }
@@ -234,7 +251,14 @@ Json WorkloadList(const policy::Selection* selection, const std::string& name) {
 
 }  // namespace
 
-Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const std::optional<ConnectionCounts>& connections) {
+Counts Counts::Now(Core& core) {
+  // Before the first commit there are no sets: nothing was counted.
+  return {.connections = core.connections().Count(),
+          .sent = core.kernel().CountsIn(std::string(plan::kSentSet)).value_or(kernel::CountsByMark{}),
+          .received = core.kernel().CountsIn(std::string(plan::kReceivedSet)).value_or(kernel::CountsByMark{})};
+}
+
+Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const Counts& counts) {
   const agent::Status status = core.agent().status();
   const Datapath datapath = core.datapath();
   Json::Array nodes, ips, policies, health;
@@ -244,8 +268,8 @@ Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, cons
     if (Lives(node)) ++alive;
     if (node.state != agent::NodeState::kLeft) ++total;
   }
-  for (const auto& ip : status.egress_ips) ips.push_back(ToJson(ip, connections));
-  for (const auto& policy : status.policies) policies.push_back(ToJson(policy, connections));
+  for (const auto& ip : status.egress_ips) ips.push_back(ToJson(ip, counts));
+  for (const auto& policy : status.policies) policies.push_back(ToJson(policy, counts));
   bool healthy = status.synced && datapath.in_sync;
   const auto add = [&](const agent::Health& finding) {
     healthy = healthy && !finding.error;
@@ -277,12 +301,11 @@ Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, cons
       {"health", health}};
 }
 
-std::optional<Json> ListAnswer(const Core& core, const std::string& kind, const std::string& name,
-                               const std::optional<ConnectionCounts>& connections) {
+std::optional<Json> ListAnswer(const Core& core, const std::string& kind, const std::string& name, const Counts& counts) {
   if (kind == "nodes") return Nodes(core.agent().status(), name);
   if (kind == "gateways") return Gateways(core.agent().status(), core.agent().selection(), name);
-  if (kind == "policies") return Policies(core.agent().status(), name, connections);
-  if (kind == "ips") return EgressIps(core.agent().status(), name, connections);
+  if (kind == "policies") return Policies(core.agent().status(), name, counts);
+  if (kind == "ips") return EgressIps(core.agent().status(), name, counts);
   if (kind == "workloads") return WorkloadList(core.agent().selection(), name);
   return std::nullopt;
 }

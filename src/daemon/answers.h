@@ -14,10 +14,18 @@
 
 namespace egressd::daemon {
 
-control::Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const std::optional<ConnectionCounts>& connections);
+// What the kernel has counted.
+struct Counts {
+  std::optional<ConnectionCounts> connections;
+  kernel::CountsByMark sent, received;  // of the egress ids that this node holds
+
+  static Counts Now(Core& core);
+};
+
+// `counts`: nothing where nobody asked.
+control::Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const Counts& counts);
 // Kinds: nodes, gateways, policies, ips, workloads; nullopt = no such kind. With a name, only the object of that name.
-std::optional<control::Json> ListAnswer(const Core& core, const std::string& kind, const std::string& name,
-                                        const std::optional<ConnectionCounts>& connections);
+std::optional<control::Json> ListAnswer(const Core& core, const std::string& kind, const std::string& name, const Counts& counts);
 control::Json ExplainAnswer(const Core& core, const policy::Flow& flow);
 
 // The key file of this node, as it is now.

@@ -70,8 +70,8 @@ void Service::Serve(std::shared_ptr<control::Call> call) {
 }
 
 void Service::GetStatus(std::shared_ptr<control::Call> call) {
-  const auto connections = call->parameters()["connections"].boolean() ? core_->connections().Count() : std::nullopt;
-  call->Reply(StatusAnswer(*core_, edges_.health(), connections));
+  const Counts counts = call->parameters()["connections"].boolean() ? Counts::Now(*core_) : Counts();
+  call->Reply(StatusAnswer(*core_, edges_.health(), counts));
 }
 
 void Service::Validate(std::shared_ptr<control::Call> call) {
@@ -126,8 +126,8 @@ void Service::Reload(std::shared_ptr<control::Call> call) { edges_.reload(std::m
 void Service::List(std::shared_ptr<control::Call> call) {
   const std::string& kind = call->parameters()["kind"].text();
   const std::string& name = call->parameters()["name"].text();
-  const auto connections = kind == "policies" || kind == "ips" ? core_->connections().Count() : std::nullopt;
-  auto answer = ListAnswer(*core_, kind, name, connections);
+  const Counts counts = kind == "policies" || kind == "ips" ? Counts::Now(*core_) : Counts();
+  auto answer = ListAnswer(*core_, kind, name, counts);
   if (!answer)
     return call->Fail(control::kBadArgument, Message(std::format("unknown kind '{}': nodes, gateways, policies, ips, workloads", kind)));
   if (!name.empty() && (*answer)["items"].items().empty()) {

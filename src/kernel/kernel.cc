@@ -303,6 +303,8 @@ Kernel::Dirt Kernel::TakeNotifications() {
 
 std::uint64_t Kernel::CounterPackets(const std::string& counter) { return body_->nft.CounterPackets(counter); }
 
+Result<CountsByMark> Kernel::CountsIn(const std::string& set) { return body_->nft.CountsIn(set); }
+
 Result<Transaction> Kernel::Cleanup() {
   Body& body = *body_;
   body.sysctl_paths.clear();

@@ -343,4 +343,13 @@ std::uint64_t Nft::CounterPackets(const std::string& counter) {
   return packets;
 }
 
+Result<CountsByMark> Nft::CountsIn(const std::string& set) {
+  CountsByMark counts;
+  Request request(NFT_MSG_GETSETELEM, NftFamily::kInet);
+  EncodeName(request.message(), set);
+  auto done = body_->socket.Dump(request.message(), [&](const nlmsghdr* message) { DecodeCounts(message, counts); });
+  if (!done) return std::unexpected(std::move(done.error()).In("set " + set));
+  return counts;
+}
+
 }  // namespace egressd::kernel

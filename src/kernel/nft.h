@@ -21,6 +21,7 @@
 #include <string>
 
 #include "egressd/base/error.h"
+#include "egressd/kernel/count.h"
 #include "egressd/state/state.h"
 #include "egressd/state/transaction.h"
 
@@ -63,6 +64,8 @@ class Nft {
 
   // Packets counted by the named counter in both tables, 0 when it is not there.
   std::uint64_t CounterPackets(const std::string& counter);
+  // Of a set of marks that counts.
+  Result<CountsByMark> CountsIn(const std::string& set);
 
  private:
   struct Body;

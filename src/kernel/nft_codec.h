@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "egressd/kernel/count.h"
 #include "egressd/state/state.h"
 #include "kernel/nft_attributes.h"
 
@@ -84,6 +85,9 @@ class ElementDecoder {
   const state::NftSet& set_;
   std::vector<Raw> raw_;
 };
+
+// Of a message about elements whose keys are marks and that count.
+void DecodeCounts(const nlmsghdr* message, CountsByMark& into);
 
 // nft_chain.cc
 void EncodeChain(nlmsghdr* message, const state::NftChain& chain);

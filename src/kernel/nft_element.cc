@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "kernel/nft_codec.h"
 
@@ -140,6 +141,19 @@ void ElementDecoder::Take(const nlmsghdr* message) {
   auto rest = attributes.Nested(NFTA_SET_ELEM_LIST_ELEMENTS).bytes();
   while (const auto element = NextAttribute(rest)) {
     if (auto raw = Decode(Attributes(element->value))) raw_.push_back(std::move(*raw));
+  }
+}
+
+void DecodeCounts(const nlmsghdr* message, CountsByMark& into) {
+  auto rest = Attributes::OfMessage(message).Nested(NFTA_SET_ELEM_LIST_ELEMENTS).bytes();
+  while (const auto element = NextAttribute(rest)) {
+    const Attributes attributes(element->value);
+    const auto key = attributes.Nested(NFTA_SET_ELEM_KEY).Find(NFTA_DATA_VALUE);
+    const Attributes expression = attributes.Nested(NFTA_SET_ELEM_EXPR), counter = expression.Nested(NFTA_EXPR_DATA);
+    std::uint32_t mark = 0;
+    if (!key || key->size() != sizeof(mark) || expression.Text(NFTA_EXPR_NAME) != "counter") continue;
+    std::memcpy(&mark, key->data(), sizeof(mark));
+    into[mark] = {.packets = counter.U64(NFTA_COUNTER_PACKETS).value_or(0), .bytes = counter.U64(NFTA_COUNTER_BYTES).value_or(0)};
   }
 }
 

@@ -1,6 +1,7 @@
 // Sets and maps. What nft shows of a set is in numbers that the kernel only carries (its own src/datatype.c)
 // and in user data.
 #include <libmnl/libmnl.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/set.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter/nf_tables.h>
@@ -117,6 +118,7 @@ void EncodeSet(nlmsghdr* message, const NftSet& set, std::uint32_t id) {
     nftnl_set_set_data(encoded.get(), NFTNL_SET_DESC_CONCAT, shape->fields.data(),
                        static_cast<std::uint32_t>(std::ranges::count_if(shape->fields, [](std::uint8_t field) { return field != 0; })));
   }
+  if (set.counts) nftnl_set_add_expr(encoded.get(), nftnl_expr_alloc("counter"));
   PutUserData(encoded.get(), set);
   nftnl_set_nlmsg_build_payload(message, encoded.get());
 }
@@ -131,17 +133,19 @@ std::optional<NftSet> DecodeSet(const nlmsghdr* message) {
              .type = TypeOf(attributes.U32(NFTA_SET_KEY_TYPE).value_or(0),
                             attributes.U32(NFTA_SET_KEY_LEN).value_or(0)),
              .intervals = (flags & NFT_SET_INTERVAL) != 0,
-             .timeouts = (flags & NFT_SET_TIMEOUT) != 0};
+             .timeouts = (flags & NFT_SET_TIMEOUT) != 0,
+             .counts = attributes.Nested(NFTA_SET_EXPR).Text(NFTA_EXPR_NAME) == "counter"};
   if ((flags & NFT_SET_MAP) != 0) {
     set.value =
         TypeOf(attributes.U32(NFTA_SET_DATA_TYPE).value_or(0), attributes.U32(NFTA_SET_DATA_LEN).value_or(0));
     if (set.value == Type::kNothing) set.type = Type::kNothing;
   }
   if ((flags & NFT_SET_OBJECT) != 0 && attributes.U32(NFTA_SET_OBJ_TYPE) == NFT_OBJECT_LIMIT) set.value = Type::kLimit;
-  // A timeout for all, maps of other objects, elements with expressions: nothing that we make, so it must differ from
+  // A timeout for all, maps of other objects, elements with other expressions: nothing that we make, so it must differ from
   // everything we want.
   const bool timed = attributes.Find(NFTA_SET_TIMEOUT).has_value() || (set.timeouts && set.intervals);
-  if (set.type == Type::kVerdict || flags != Flags(set) || timed) set.type = Type::kNothing;
+  const bool calculates = attributes.Find(NFTA_SET_EXPR).has_value() != set.counts || attributes.Find(NFTA_SET_EXPRESSIONS).has_value();
+  if (set.type == Type::kVerdict || flags != Flags(set) || timed || calculates) set.type = Type::kNothing;
   return set;
 }
 

@@ -32,16 +32,17 @@ void PutBaseChain(state::State& state, std::string_view name, NftHook hook, Rule
 // The outer packets: not tracked, known peers only, without the marks of the packet inside.
 void PutOuter(const Facts& facts, state::State& state) {
   const std::uint16_t port = facts.tunnel().port;
-  Rules in, out, refuse;
+  Rules in{Words().UdpPort(port).Goto(chain::kOuterIn)}, outer, out, refuse;
   for (const Family family : kBoth) {
     const std::string peers = PerFamily(stem::kPeers, family);
-    in.push_back(Words().UdpPort(port).SourceIn(family, peers).Notrack().Accept());
+    outer.push_back(Words().SourceIn(family, peers).Notrack().Accept());
     out.push_back(Words().UdpPort(port).DestinationIn(family, peers).SetPacketMark(0).Notrack().Accept());
     refuse.push_back(Words().UdpPort(port).SourceNotIn(family, peers).Drop(counter::kNotAPeer));
   }
   if (!facts.inputs.former.empty()) {
     for (const Family family : kBoth) in.push_back(Words().DestinationIn(family, PerFamily(stem::kFormer, family)).Drop(counter::kNotHeld));
   }
+  PutChain(state, chain::kOuterIn, std::move(outer));
   PutBaseChain(state, chain::kRawPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kRaw}, std::move(in));
   PutBaseChain(state, chain::kRawOutput, {.point = NftHook::Point::kOutput, .priority = kRaw}, std::move(out));
   PutBaseChain(state, chain::kRawInput, {.point = NftHook::Point::kInput, .priority = kRaw}, std::move(refuse));
@@ -76,13 +77,15 @@ void PutEntrances(const Facts& facts, state::State& state) {
     }
   }
   rules.push_back(Words().ConnectionIs(Direction::kReply).Return());
+  // Nearly everything ends here.
+  rules.push_back(Words().SetPacketMarkByConnectionMark(set::kNextHop).Return());
   rules.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore));
   rules.push_back(Words().Goto(chain::kClassify));
   PutBaseChain(state, chain::kPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kMangle}, std::move(rules));
 
   PutOutput(facts, state);
   PutChain(state, chain::kDecidedBefore,
-           {Words().ConnectionMark(kIdMask, kDirectMark).Return(), Words().SetPacketMarkByConnectionId(set::kNextHop).Return(),
+           {Words().ConnectionMark(kIdMask, kDirectMark).Return(), Words().SetPacketMarkByConnectionMark(set::kNextHop).Return(),
             Words().Goto(chain::kNoGateway)});
 }
 
@@ -134,7 +137,7 @@ void PutClassify(const Facts& facts, state::State& state) {
 
 void PutVerdicts(state::State& state) {
   PutChain(state, chain::kSteer,
-           {Words().SetPacketMarkByConnectionId(set::kNextHop).Return(), Words().ConnectionIdIn(set::kWithoutGateway).Goto(chain::kDirect),
+           {Words().SetPacketMarkByConnectionMark(set::kNextHop).Return(), Words().ConnectionIdIn(set::kWithoutGateway).Goto(chain::kDirect),
             Words().Goto(chain::kNoGateway)});
   PutChain(state, chain::kDirect, {Words().SetConnectionMark(kDecidedDirect).Return()});
 
@@ -197,19 +200,29 @@ NftRule OverLimit(std::string_view map, Words words) { return words.OverLimitOfC
 // The last line of defence, behind everybody's translation: what leaves has the address that belongs to its id, and a lease on it, or
 // does not leave. An address of the node itself (`egress_ip: node`) needs none.
 void PutLeave(const Facts& facts, state::State& state) {
-  Rules leave{Words().To(facts.tunnel().device).Goto(chain::kLeaveTunnel), Words().ConnectionIs(Direction::kReply).Return(),
-              Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return()};
-  // A routed packet has the address of its workload (from_tunnel), which nobody else answers for: it needs no lease.
-  if (facts.keeps && facts.limits) leave.push_back(OverLimit(set::kLimitOut, Words().ConnectionIdIn(set::kRouted)));
-  if (facts.keeps) leave.push_back(Words().ConnectionIdIn(set::kRouted).Return());
-  for (const Family family : kBoth) {
-    leave.push_back(Words().ConnectionIdAndSourceNotIn(family, PerFamily(stem::kSources, family)).Drop(counter::kWrongSource));
-  }
-  if (facts.limits) leave.push_back(OverLimit(set::kLimitOut, Words()));
+  Rules leave{Words().To(facts.tunnel().device).Goto(chain::kLeaveTunnel)};
   // Nearly everything ends with the first of these lookups.
-  for (const Family family : kBoth) leave.push_back(Words().SourceIn(family, PerFamily(stem::kLease, family)).Return());
   for (const Family family : kBoth) {
-    leave.push_back(Words().SourceIn(family, PerFamily(stem::kEgress, family)).Drop(counter::kLeaseOver));
+    leave.push_back(Words().ConnectionMarkAndSourceIn(family, PerFamily(stem::kSources, family)).Goto(PerFamily(stem::kLeased, family)));
+  }
+  leave.push_back(Words().ConnectionIs(Direction::kReply).ConnectionMarkIn(kReceivedSet).Return());
+  leave.push_back(Words().ConnectionIs(Direction::kReply).Return());
+  // A routed packet has the address of its workload (from_tunnel), which nobody else answers for: it needs no lease.
+  if (facts.keeps) {
+    const auto routed = [] { return Words().ConnectionMark(kDecidedMask, kDecided).ConnectionIdIn(set::kRouted); };
+    if (facts.limits) leave.push_back(OverLimit(set::kLimitOut, routed()));
+    leave.push_back(routed().ConnectionMarkIn(kSentSet).Return());
+    leave.push_back(routed().Return());
+  }
+  leave.push_back(Words().ConnectionMark(0xffffffff, kDecidedDirect).Return());
+  leave.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Drop(counter::kWrongSource));
+  for (const Family family : kBoth) {
+    Rules leased;
+    if (facts.limits) leased.push_back(OverLimit(set::kLimitOut, Words()));
+    leased.push_back(Words().ConnectionMarkIn(kSentSet).Done());
+    leased.push_back(Words().SourceIn(family, PerFamily(stem::kLease, family)).Return());
+    leased.push_back(Words().SourceIn(family, PerFamily(stem::kEgress, family)).Drop(counter::kLeaseOver));
+    PutChain(state, PerFamily(stem::kLeased, family), std::move(leased));
   }
   PutBaseChain(state, chain::kLeave, {.point = NftHook::Point::kPostrouting, .priority = kLast}, std::move(leave));
 
@@ -219,7 +232,8 @@ void PutLeave(const Facts& facts, state::State& state) {
   const IpAddress addresses[] = {facts.inputs.self.ipv4, facts.inputs.self.ipv6};
   Rules tunnel{Words().Is(Family::kIpv4).TcpSyn().ClampMss(ClampTo(kTcpHeadersIpv4Bytes)).Done(),
                Words().Is(Family::kIpv6).TcpSyn().ClampMss(ClampTo(kTcpHeadersIpv6Bytes)).Done(),
-               Words().ConnectionIs(Direction::kReply).SetPacketMark(0).Return(),
+               Words().ConnectionIs(Direction::kReply).SetPacketMark(0).ConnectionMarkIn(kReceivedSet).Return(),
+               Words().ConnectionIs(Direction::kReply).Return(),
                // Multicast listener reports and the like of the device itself; a gateway drops what has no connection.
                Words().ConnectionState(kNoConntrack).SetPacketMark(0).Return()};
   if (facts.keeps) {
@@ -240,11 +254,14 @@ void PutLeave(const Facts& facts, state::State& state) {
 
 void PutForwardAndInput(const Facts& facts, state::State& state) {
   const std::string& device = facts.tunnel().device;
-  Rules forward{Words().From(device).To(device).Drop(counter::kHairpin),
-                Words().From(device).PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()};
+  Rules forward{Words().From(device).Goto(chain::kForwardTunnel)};
   if (facts.keeps) forward.push_back(Words().PacketMark(facts.marks.mask, facts.marks.Of(kHomeSlot)).SetPacketMark(0).Done());
   PutBaseChain(state, chain::kForward, {.point = NftHook::Point::kForward, .priority = kMangle}, std::move(forward));
-  Rules input, to_egress;
+  PutChain(state, chain::kForwardTunnel,
+           {Words().To(device).Drop(counter::kHairpin),
+            Words().PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()});
+  // To this host's own processes.
+  Rules input{Words().ConnectionIs(Direction::kReply).ConnectionMarkIn(kReceivedSet).Done()}, to_egress;
   for (const Family family : kBoth) {
     input.push_back(Words().DestinationIn(family, PerFamily(stem::kEgress, family)).Goto(chain::kToEgress));
   }

@@ -231,9 +231,13 @@ Words& Words::ConnectionIdIn(std::string_view set_name) {
   return LoadConnectionId().Lookup(set_name).Say({"ct mark & 0xffff @", set_name});
 }
 
-Words& Words::ConnectionIdAndSourceNotIn(Family family, std::string_view set_name) {
-  return Need(family).LoadConnectionId().LoadSource(family, kNextWord).LookupMiss(set_name)
-      .Say({"ct mark & 0xffff . ", Ip(family), " saddr != @", set_name});
+Words& Words::ConnectionMarkIn(std::string_view set_name) {
+  return Add(NftCt{.key = NftCt::Key::kMark}).Lookup(set_name).Say({"ct mark @", set_name});
+}
+
+Words& Words::ConnectionMarkAndSourceIn(Family family, std::string_view set_name) {
+  return Need(family).Add(NftCt{.key = NftCt::Key::kMark}).LoadSource(family, kNextWord).Lookup(set_name)
+      .Say({"ct mark . ", Ip(family), " saddr @", set_name});
 }
 
 Words& Words::SourceNotOfSender(Family family, std::string_view set_name) {
@@ -316,6 +320,11 @@ Words& Words::SetPacketMark(std::uint32_t value) {
 
 Words& Words::SetPacketMarkToConnectionId() {
   return LoadConnectionId().Add(NftMeta{.key = NftMeta::Key::kMark, .store = true}).Say({"meta mark set ct mark & 0xffff"});
+}
+
+Words& Words::SetPacketMarkByConnectionMark(std::string_view map) {
+  return Add(NftCt{.key = NftCt::Key::kMark}).LookupValue(map).Add(NftMeta{.key = NftMeta::Key::kMark, .store = true})
+      .Say({"meta mark set ct mark map @", map});
 }
 
 Words& Words::SetPacketMarkByConnectionId(std::string_view map) {

@@ -54,7 +54,8 @@ class Words {
   Words& ConnectionMark(std::uint32_t mask, std::uint32_t value);
   Words& ConnectionMarkNot(std::uint32_t mask, std::uint32_t value);
   Words& ConnectionIdIn(std::string_view set_name);               // ct mark & 0xffff @set
-  Words& ConnectionIdAndSourceNotIn(Family family, std::string_view set_name);  // ct mark & 0xffff . saddr != @set
+  Words& ConnectionMarkIn(std::string_view set_name);
+  Words& ConnectionMarkAndSourceIn(Family family, std::string_view set_name);  // ct mark . saddr @set
   Words& SourceNotOfSender(Family family, std::string_view set_name);  // ether saddr . saddr != @set
   Words& PacketMark(std::uint32_t mask, std::uint32_t value);
   Words& OfProcess();                                                 // meta skuid: the rule ends for what the kernel itself sends
@@ -66,6 +67,7 @@ class Words {
   Words& Notrack();
   Words& SetPacketMark(std::uint32_t value);
   Words& SetPacketMarkToConnectionId();                              // meta mark set ct mark & 0xffff
+  Words& SetPacketMarkByConnectionMark(std::string_view map);        // meta mark set ct mark map @map; a miss ends the rule
   Words& SetPacketMarkByConnectionId(std::string_view map);          // meta mark set ct mark & 0xffff map @map; a miss ends the rule
   Words& SetConnectionMark(std::uint32_t value);
   Words& SetConnectionMarkFromPacketId(std::uint32_t bits);          // ct mark set meta mark & 0xffff | bits

@@ -52,7 +52,7 @@ void PutNextHops(const Facts& facts, state::State& state) {
     if (policy == nullptr) continue;
     const NftBytes id = NftBytes::Mark(binding.id.value);
     if (const std::optional<std::uint32_t> mark = facts.NextHopMark(binding.id)) {
-      next_hops.Add(id, NftBytes::Mark(*mark));
+      next_hops.Add(NftBytes::Mark(DecidedMark(binding.id)), NftBytes::Mark(*mark));
     } else if (policy->on_no_gateway == policy::OnNoGateway::kDirect) {
       without.Add(id);
     }
@@ -64,6 +64,10 @@ void PutHeld(const Facts& facts, state::State& state) {
   for (const Held& here : facts.held) {
     held.Add(NftBytes::Mark(here.id.value), NftBytes::Mark(facts.marks.Of(here.uplink.slot) | here.id.value));
   }
+  for (const std::string_view counting : {kSentSet, kReceivedSet}) {
+    Elements elements(state, counting);
+    for (const Held& here : facts.held) elements.Add(NftBytes::Mark(DecidedMark(here.id)));
+  }
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     Elements snat(state, PerFamily(stem::kSnat, family));
     Elements sources(state, PerFamily(stem::kSources, family));
@@ -71,7 +75,7 @@ void PutHeld(const Facts& facts, state::State& state) {
       if (here.family != family || here.policy->action == policy::Action::kRoute) continue;
       const NftBytes id = NftBytes::Mark(here.id.value), address = NftBytes::Of(here.address);
       snat.Add(id, address);
-      sources.Add(NftBytes::Concat({id, address}));
+      sources.Add(NftBytes::Concat({NftBytes::Mark(DecidedMark(here.id)), address}));
     }
   }
 }
@@ -277,6 +281,7 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
   Declare(state, set::kNextHop, {.type = Type::kMark, .value = Type::kMark});
   Declare(state, set::kWithoutGateway, {.type = Type::kMark});
   Declare(state, set::kHeld, {.type = Type::kMark, .value = Type::kMark});
+  for (const std::string_view counting : {kSentSet, kReceivedSet}) Declare(state, counting, {.type = Type::kMark, .counts = true});
   Declare(state, PerFamily(stem::kAnswers, Family::kIpv6), {.type = Type::kIpv6, .timeouts = true});
   Declare(state, set::kArpEgress, {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = Type::kIpv4});
   Declare(state, set::kArpAnswers, {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = Type::kIpv4, .timeouts = true});

@@ -51,6 +51,7 @@ struct SlotMarks {
 // Chains. Base chains have the name of what they do at their hook.
 namespace chain {
 inline constexpr std::string_view kRawPrerouting = "raw_prerouting", kRawOutput = "raw_output", kRawInput = "raw_input";
+inline constexpr std::string_view kOuterIn = "outer_in", kForwardTunnel = "forward_tunnel";
 inline constexpr std::string_view kPrerouting = "prerouting", kOutput = "output", kInput = "input", kForward = "forward";
 inline constexpr std::string_view kNat = "nat", kLeave = "leave";
 inline constexpr std::string_view kFromTunnel = "from_tunnel", kDecidedBefore = "decided", kClassify = "classify", kDispatch = "dispatch";
@@ -81,7 +82,7 @@ inline constexpr std::string_view kArpEgress = "egress", kArpAnswers = "answers"
 std::string PerFamily(std::string_view stem, Family family);
 namespace stem {
 inline constexpr std::string_view kSource = "src", kNetwork = "net", kSnat = "snat", kSources = "sources", kInternal = "internal";
-inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = "egress", kOther = "other";
+inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = "egress", kOther = "other", kLeased = "leased";
 inline constexpr std::string_view kLease = "lease", kAnswers = "answers", kFormer = "former", kOwn = "own";
 inline constexpr std::string_view kGuard = "guard", kKnown = "known";
 // Where workloads are that keep their address: this node's networks, and those of peers with the MAC address that they send with.

@@ -115,11 +115,11 @@ std::string ToString(const NftLimit& limit) {
 
 std::string ToString(const NftSet& set) {
   if (set.value == NftSet::Type::kNothing) {
-    return std::format("set {} type {}{}{}", ToString(set.key), ToString(set.type), set.intervals ? " interval" : "",
-                       set.timeouts ? " timeout" : "");
+    return std::format("set {} type {}{}{}{}", ToString(set.key), ToString(set.type), set.intervals ? " interval" : "",
+                       set.timeouts ? " timeout" : "", set.counts ? " counter" : "");
   }
-  return std::format("map {} type {} : {}{}{}", ToString(set.key), ToString(set.type), ToString(set.value),
-                     set.intervals ? " interval" : "", set.timeouts ? " timeout" : "");
+  return std::format("map {} type {} : {}{}{}{}", ToString(set.key), ToString(set.type), ToString(set.value),
+                     set.intervals ? " interval" : "", set.timeouts ? " timeout" : "", set.counts ? " counter" : "");
 }
 
 std::string ToString(const NftChain& chain) {

@@ -265,7 +265,7 @@ TEST_CASE("law: no id is let through without its address, and no next hop leads 
       if (key.set.name == "snat4" || key.set.name == "snat6") translated.insert(key.first.as_mark());
       if (key.set.name != "nexthop") continue;
       const std::uint32_t mark = std::get<state::NftBytes>(element.value).as_mark();
-      RC_ASSERT((mark & 0xffff) == key.first.as_mark());
+      RC_ASSERT((kDecided | (mark & 0xffff)) == key.first.as_mark());
       const std::uint32_t slot = mark >> 24;
       const bool has_table = std::ranges::any_of(state.routes, [&](const auto& route) { return route.first.table == 26000 + slot; });
       RC_ASSERT(slot == 0 || has_table);

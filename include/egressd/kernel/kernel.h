@@ -17,6 +17,7 @@
 
 #include "egressd/base/error.h"
 #include "egressd/base/time.h"
+#include "egressd/kernel/count.h"
 #include "egressd/state/host.h"
 #include "egressd/state/state.h"
 #include "egressd/state/transaction.h"
@@ -64,6 +65,8 @@ class Kernel {
 
   // Packets counted by the named nft counter, 0 when it is not there.
   std::uint64_t CounterPackets(const std::string& counter);
+  // What the elements of a set of marks have counted, since each was put there (NftSet::counts). kNotFound: there is no such set.
+  Result<CountsByMark> CountsIn(const std::string& set);
 
   // Removes every object of egressd and restores the sysctls.
   Result<state::Transaction> Cleanup();

@@ -93,6 +93,9 @@ constexpr std::uint16_t DecisionIn(std::uint32_t connection_mark) {
   return (connection_mark & kDecidedMask) == kDecided ? static_cast<std::uint16_t>(connection_mark & 0xffff) : std::uint16_t{0};
 }
 
+// Sets of connection marks, one of each id that this node holds: what has left with its egress IP, and what has come back. They only count.
+inline constexpr std::string_view kSentSet = "sent", kReceivedSet = "received";
+
 state::State Build(const Inputs& inputs);
 
 // The short way when workloads changed. `state` is what Build made of the same inputs before the sources `changed`. True: it is now what

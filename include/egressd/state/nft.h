@@ -64,6 +64,7 @@ struct NftSet {
   Type value = Type::kNothing;
   bool intervals = false;  // elements are ranges; of concatenations, each field
   bool timeouts = false;   // elements may have one; not together with intervals
+  bool counts = false;     // each element counts the packets that found it; as long as it is there
   auto operator<=>(const NftSet&) const = default;
 };
 struct NftLimitName {  // the value of an element of such a map; the limit is in the map's family

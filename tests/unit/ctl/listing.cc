@@ -49,8 +49,8 @@ TEST_CASE("a lease has a column where an egress IP has one, and with -o wide; co
         "IP           FAMILY  GATEWAY  NODE  STATE  LEASE  CONNS  POLICIES\n"
         "203.0.113.7  ipv4    edge     gw1   held   15s    12     -\n");
   CHECK(List("ips", {ip(Json())}, ctl::Format::kWide) ==
-        "IP           FAMILY  GATEWAY  NODE  STATE  LEASE  CONNS  POLICIES\n"
-        "203.0.113.7  ipv4    edge     gw1   held   -      12     -\n");
+        "IP           FAMILY  GATEWAY  NODE  STATE  LEASE  CONNS  SENT  RECEIVED  POLICIES\n"
+        "203.0.113.7  ipv4    edge     gw1   held   -      12     -     -         -\n");
 }
 
 TEST_CASE("what a policy keeps and what limits it have columns where one does") {

@@ -29,9 +29,9 @@ TEST_CASE("a held egress IP is an address on its uplink and lets its id through"
   CHECK(state.egress_addresses.contains({.device = "eth1", .address = Ip("203.0.113.10")}));
   CHECK(Elements(state, "held") == Strings{id + " : " + id});
   CHECK(Elements(state, "snat4") == Strings{id + " : " + Bytes("203.0.113.10")});
-  CHECK(Elements(state, "sources4") == Strings{id + Bytes("203.0.113.10")});
+  CHECK(Elements(state, "sources4") == Strings{Mark(kDecided | world.IdOf("web").value) + Bytes("203.0.113.10")});
   CHECK(Elements(state, "egress4") == Strings{Bytes("203.0.113.10")});
-  CHECK(Elements(state, "nexthop") == Strings{id + " : " + id});  // its own workloads: no tunnel
+  CHECK(Elements(state, "nexthop") == Strings{Mark(kDecided | world.IdOf("web").value) + " : " + id});  // its own workloads: no tunnel
   CHECK(Elements(state, "lease4") == Strings{Bytes("203.0.113.10")});  // a node without peers: for ever
   CHECK(Elements(state, "answers", state::NftFamily::kArp) == Strings{Bytes("203.0.113.10")});
   CHECK(Value(state, "net/ipv4/conf/eth1/arp_announce") == "2");
@@ -86,13 +86,13 @@ TEST_CASE("an egress IP is prepared: translated and let out, but no address, no 
   const std::string id = Mark(world.IdOf("web").value);
   CHECK(Elements(state, "held") == Strings{id + " : " + id});
   CHECK(Elements(state, "snat4") == Strings{id + " : " + Bytes("203.0.113.10")});
-  CHECK(Elements(state, "sources4") == Strings{id + Bytes("203.0.113.10")});
+  CHECK(Elements(state, "sources4") == Strings{Mark(kDecided | world.IdOf("web").value) + Bytes("203.0.113.10")});
   CHECK(Elements(state, "lease4") == Strings{Bytes("203.0.113.10")});
   CHECK(Elements(state, "answers", state::NftFamily::kArp).empty());
   CHECK(state.egress_addresses.empty());
   for (const std::string& range : Elements(state, "local4")) CHECK_FALSE(range.starts_with(Bytes("203.0.113.10")));
   // This node's own workloads still go to the one who has it.
-  CHECK(Elements(state, "nexthop") == Strings{id + " : " + Mark(0x01000000u | world.IdOf("web").value)});
+  CHECK(Elements(state, "nexthop") == Strings{Mark(kDecided | world.IdOf("web").value) + " : " + Mark(0x01000000u | world.IdOf("web").value)});
   // What is missing for holding it is the address, the answers, and where the host looks for it.
   world.holds.begin()->second.standing = Hold::Standing::kHeld;
   const state::Transaction taking = state::Diff(state, world.Plan());
@@ -146,9 +146,9 @@ TEST_CASE("egress_ip node: every gateway node lets the id through with its own a
   const state::State state = world.Plan();
   const std::string id = Mark(world.IdOf("web").value);
   CHECK(Elements(state, "snat4").contains(id + " : " + Bytes("10.0.0.1")));
-  CHECK(Elements(state, "sources4").contains(id + Bytes("10.0.0.1")));
+  CHECK(Elements(state, "sources4").contains(Mark(kDecided | world.IdOf("web").value) + Bytes("10.0.0.1")));
   CHECK(Elements(state, "held").contains(id + " : " + id));
-  CHECK(Elements(state, "nexthop").contains(id + " : " + Mark(0x01000000u | world.IdOf("web").value)));
+  CHECK(Elements(state, "nexthop").contains(Mark(kDecided | world.IdOf("web").value) + " : " + Mark(0x01000000u | world.IdOf("web").value)));
   CHECK(state.egress_addresses.empty());
   CHECK(Elements(state, "lease4").empty());  // the node's own address is nobody else's to take
   CHECK(Elements(state, "egress4").empty());
@@ -191,7 +191,8 @@ TEST_CASE("where an egress IP lives: the gateway's device, the node's, the one t
 TEST_CASE("the tunnel's entrance: known peers, untracked outside, ids only inside") {
   Gateway world;
   const state::State state = world.Plan();
-  CHECK(Texts(state, "raw_prerouting").front() == "udp dport 7789 ip saddr @peers4 notrack accept");
+  CHECK(Texts(state, "raw_prerouting").front() == "udp dport 7789 goto outer_in");
+  CHECK(Texts(state, "outer_in").front() == "ip saddr @peers4 notrack accept");
   CHECK(Texts(state, "raw_output").front() == "udp dport 7789 ip daddr @peers4 meta mark set 0x00000000 notrack accept");
   CHECK(Texts(state, "raw_input").front() == "udp dport 7789 ip saddr != @peers4 counter name not_a_peer drop");
   const std::vector<std::string> expected{"ct state invalid,untracked drop",
@@ -208,12 +209,14 @@ TEST_CASE("the tunnel's entrance: known peers, untracked outside, ids only insid
 TEST_CASE("the exit: id and address agree, there is a lease; who asks for an egress IP hears of it only while it is answered for") {
   const state::State state = Gateway().Plan();
   const std::vector<std::string> leave = Texts(state, "leave");
-  REQUIRE(leave.size() > 4);
-  const std::vector<std::string> last(leave.end() - 4, leave.end());
-  CHECK(last == std::vector<std::string>{"ip saddr @lease4 return", "ip6 saddr @lease6 return",
-                                         "ip saddr @egress4 counter name lease_over drop",
-                                         "ip6 saddr @egress6 counter name lease_over drop"});
+  CHECK(leave == std::vector<std::string>{"oifname egressd0 goto leave_tunnel", "ct mark . ip saddr @sources4 goto leased4",
+                                          "ct mark . ip6 saddr @sources6 goto leased6", "ct direction reply ct mark @received return",
+                                          "ct direction reply return", "ct mark == 0x00e6ffff return",
+                                          "ct mark & 0xffff0000 == 0x00e60000 counter name wrong_source drop"});
+  CHECK(Texts(state, "leased4") == std::vector<std::string>{"ct mark @sent", "ip saddr @lease4 return",
+                                                            "ip saddr @egress4 counter name lease_over drop"});
   const std::vector<std::string> input{
+      "ct direction reply ct mark @received",
       "ip daddr @egress4 goto to_egress", "ip6 daddr @egress6 goto to_egress",
       "iifname egressd0 meta nfproto ipv4 meta l4proto != 1 ct state invalid,new counter name unexpected drop",
       "iifname egressd0 meta nfproto ipv6 meta l4proto != 58 ct state invalid,new counter name unexpected drop"};

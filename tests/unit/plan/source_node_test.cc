@@ -30,8 +30,8 @@ TEST_CASE("a policy that translates everything external is one element per addre
   CHECK(Elements(state, "src4") == Strings{Bytes("172.17.0.2") + " : " + Mark(kDecided | id.value)});
   CHECK(Elements(state, "src6") == Strings{Bytes("fd00:17::2") + " : " + Mark(kDecided | id6.value)});
   CHECK(Elements(state, "classes").empty());
-  const std::string next_hop = Mark(id.value) + " : " + Mark(0x01000000u | id.value);
-  const std::string next_hop6 = Mark(id6.value) + " : " + Mark(0x01000000u | id6.value);
+  const std::string next_hop = Mark(kDecided | id.value) + " : " + Mark(0x01000000u | id.value);
+  const std::string next_hop6 = Mark(kDecided | id6.value) + " : " + Mark(0x01000000u | id6.value);
   CHECK(Elements(state, "nexthop") == Strings{next_hop, next_hop6});
   CHECK(Elements(state, "held").empty());
 }
