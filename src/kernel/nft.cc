@@ -153,6 +153,7 @@ Result<void> Nft::Body::ObserveFamily(NftFamily family, state::State& into) {
   if (!done || !there) return done;
   done = Dump(NFT_MSG_GETOBJ, family, [&](const nlmsghdr* message) {
     if (auto counter = DecodeCounter(message)) state::Put(into.counters, std::move(counter->counter));
+    if (auto limit = DecodeLimit(message)) state::Put(into.limits, std::move(*limit));
   });
   if (!done) return done;
   done = Dump(NFT_MSG_GETSET, family, [&](const nlmsghdr* message) {
@@ -219,6 +220,7 @@ Result<void> Nft::Observe(state::State& into) {
     body_->generation = *after;
     into.tables = std::move(observed.tables);
     into.counters = std::move(observed.counters);
+    into.limits = std::move(observed.limits);
     into.sets = std::move(observed.sets);
     into.chains = std::move(observed.chains);
     into.elements = std::move(observed.elements);

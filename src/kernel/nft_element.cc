@@ -61,6 +61,9 @@ void PutValue(nlmsghdr* message, const NftElement& element) {
     EncodeVerdict(message, *verdict);
     mnl_attr_nest_end(message, nest);
   }
+  if (const auto* limit = std::get_if<state::NftLimitName>(&element.value)) {
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_OBJREF, limit->name.c_str());
+  }
 }
 
 std::uint64_t Milliseconds(Duration duration) {
@@ -119,6 +122,10 @@ std::optional<ElementDecoder::Raw> ElementDecoder::Decode(Attributes element) co
     const auto verdict = DecodeVerdict(element.Nested(NFTA_SET_ELEM_DATA).Nested(NFTA_DATA_VERDICT));
     if (!verdict) return std::nullopt;
     raw.value = *verdict;
+  } else if (set_.value == state::NftSet::Type::kLimit) {
+    auto limit = element.Text(NFTA_SET_ELEM_OBJREF);
+    if (!limit) return std::nullopt;
+    raw.value = state::NftLimitName{.name = std::move(*limit)};
   } else {
     const auto value = DataOf(element, NFTA_SET_ELEM_DATA, state::Bytes(set_.value));
     if (!value) return std::nullopt;
