@@ -36,6 +36,8 @@ Knowledge::Knowledge(Settings the_settings, PolicyParser the_parser, const Store
       watch(settings.seed),
       drained(stored.drained),
       leases(start, settings.config.cluster.profile, settings.incarnation, stored.peers),
+      networks(stored.networks),
+      former_networks(stored.networks),
       slots(settings.slots) {}
 
 Agent::Body::Body(Settings the_settings, PolicyParser the_parser, const Stored& stored, Time start)
@@ -74,7 +76,7 @@ void Agent::Body::Take(Time at, const HostChanged& input, Output&) {
   if (host_known && host == input.host) return;
   host = input.host;
   host_known = true;
-  view_changed = build_needed = true;
+  view_changed = build_needed = networks_in_doubt = true;
   processes.addresses.clear();
   for (const state::HostDevice& device : host.devices) {
     for (const Prefix& prefix : device.addresses) processes.addresses.push_back(prefix.address);
@@ -95,7 +97,7 @@ void Agent::Body::Take(Time, const WorkloadsChanged& input, Output&) {
   if (pending) pending->compiled->selection->SetWorkloads(input.source, input.workloads);
   if (in_force->selection) {
     const std::vector<IpAddress> changed = in_force->selection->SetWorkloads(input.source, input.workloads);
-    if (!changed.empty()) recheck = true;
+    if (!changed.empty()) recheck = networks_in_doubt = true;
     if (build_needed || view_changed || pending || !synced || !plan::UpdateSources(inputs, changed, desired)) {
       build_needed = true;
     } else if (!changed.empty()) {
@@ -158,12 +160,15 @@ void Agent::Body::Settle(Time at, Output& output) {
     view_changed = true;
   }
   // A policy that comes into force without a word from the kernel changes the view once more.
+  UpdateNetworks(at);
   for (int round = 0; synced && round < 3 && (round == 0 || view_changed); ++round) {
     if (view_changed) {
       view_changed = false;
       peers_changed = true;
       UpdateTunnelNumber();
       UpdateUnable();
+      networks_in_doubt = true;
+      UpdateNetworks(at);
       UpdateWatch(at);
       UpdateHolding(at, output);
       // What comes of an apply is told when the kernel has it.
@@ -205,11 +210,12 @@ void Agent::Body::Announce(Time at, Output& output) {
 void Agent::Body::Store(Output& output) {
   if (!host_known) return;
   const bool as_it_was = membership.incarnation() == remembered.incarnation && tunnel_number == remembered.tunnel_number &&
-                         replication.version() == remembered.version && drained == remembered.drained;
+                         replication.version() == remembered.version && drained == remembered.drained &&
+                         networks == remembered.networks;
   if (as_it_was && !peers_changed && !view_changed) return;
   peers_changed = false;
   Remembered next{.incarnation = membership.incarnation(), .tunnel_number = tunnel_number, .peers = {}, .version = replication.version(),
-                  .drained = drained};
+                  .drained = drained, .networks = networks};
   for (const auto& [name, member] : membership.members()) {
     if (member.verdict != gossip::Verdict::kLeft) next.peers.insert(member.record.gossip);
   }
@@ -220,7 +226,8 @@ void Agent::Body::Store(Output& output) {
                                .tunnel_number = remembered.tunnel_number,
                                .peers = remembered.peers,
                                .generation = in_force->selection ? EncodeGeneration(in_force->generation) : "",
-                               .drained = drained});
+                               .drained = drained,
+                               .networks = networks});
 }
 
 Time Agent::Body::NextTimer(Time at) const {

@@ -170,6 +170,8 @@ struct Agent::Body : Knowledge {
   const gossip::Hold* LastHolder(const gossip::Claims& known, const IpAddress& address) const;
   void ReleaseAll(std::string_view reason, Output& output);
   void UpdateUnable();
+  void UpdateNetworks(Time now);
+  std::vector<Prefix> RoutedBack(const std::string& node) const;
   void UpdateInputs(Time now, Output& output);
   std::vector<plan::Peer> Peers(const std::vector<NodeView>& nodes) const;
   std::map<EgressId, plan::Carrier> Carriers(const std::vector<NodeView>& nodes, const std::map<IpAddress, plan::Hold>& holds) const;

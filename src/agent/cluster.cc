@@ -201,6 +201,7 @@ gossip::Record Agent::Body::OwnRecord() const {
   }
   record.unable = unable;
   if (record.unable.size() > gossip::kClaimLimit) record.unable.resize(gossip::kClaimLimit);
+  if (!leaving) record.networks = networks;
   record.drained = drained || stopping;
   for (const auto& [address, offering] : handover.offerings) {
     if (!claims.contains(address) || record.offers.size() >= gossip::kClaimLimit) continue;

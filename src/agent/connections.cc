@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <format>
+#include <map>
+#include <tuple>
 
 #include "agent/body.h"
 
@@ -12,6 +14,18 @@ constexpr Duration kRetry{40'000};
 constexpr int kTries = 12;
 // A source node sends nothing through an id whose ports were changed before the new gateway knows them: the other end would see a stranger.
 constexpr Duration kRestoring{200'000};
+
+// Of workloads that keep their address, two may have the same port to the same destination; which of them the gateway gave another port,
+// only it knew. Neither is told of, so that no reply goes to the wrong one.
+std::vector<state::Translation> Unambiguous(std::vector<state::Translation> translations) {
+  const auto outside = [](const state::Translation& each) {
+    return std::tuple(each.id, each.protocol, each.source_port, each.destination, each.destination_port);
+  };
+  std::map<std::tuple<EgressId, std::uint8_t, std::uint16_t, IpAddress, std::uint16_t>, std::size_t> counts;
+  for (const state::Translation& each : translations) ++counts[outside(each)];
+  std::erase_if(translations, [&](const state::Translation& each) { return counts.at(outside(each)) > 1; });
+  return translations;
+}
 
 }  // namespace
 
@@ -119,7 +133,7 @@ void Agent::Body::Take(Time at, const Collected& input, Output&) {
     for (const EgressId id : collecting.ids) view_changed = carried.restoring.erase(id) > 0 || view_changed;
     return;
   }
-  std::vector<state::Translation> translations = input.translations;
+  std::vector<state::Translation> translations = Unambiguous(input.translations);
   for (state::Translation& translation : translations) carried.remaps.Complete(translation);
   const auto reason = collecting.handover ? Connections::Reason::kHandover : Connections::Reason::kTakeover;
   Deliver(at, collecting.to, collecting.ids, reason, std::move(translations));
@@ -166,7 +180,8 @@ void Agent::Body::Receive(const std::string& sender, const ConnectionsTaken& tak
   carried.deliveries.erase(found);
 }
 
-// The new gateway's side. A sender speaks for its own tunnel address only, and about ids that this node translates for.
+// The new gateway's side. A sender speaks for its own tunnel address only, and, where a policy keeps the source, for networks that are its
+// own; and about ids that this node translates for.
 void Agent::Body::Receive(const Endpoint& from, const std::string& sender, const Connections& connections, Output& output) {
   const auto member = membership.members().find(sender);
   if (member == membership.members().end() || member->second.record.tunnel_number == 0 ||
@@ -174,13 +189,25 @@ void Agent::Body::Receive(const Endpoint& from, const std::string& sender, const
     return;
   }
   const plan::TunnelIdentity identity = plan::IdentityOf(member->second.record.tunnel_number, settings.config.tunnel);
+  const auto peer = std::ranges::find(inputs.peers, sender, &plan::Peer::name);
+  const auto has_network_of = [&](const IpAddress& source) {
+    if (peer == inputs.peers.end()) return false;
+    return std::ranges::any_of(peer->networks, [&](const Prefix& network) { return network.Contains(source); });
+  };
+  const auto policy_of = [&](const policy::Binding& binding) -> const policy::Policy* {
+    if (!current().selection) return nullptr;
+    const auto found = current().selection->set().policies.find(binding.policy);
+    return found == current().selection->set().policies.end() ? nullptr : &found->second;
+  };
   std::map<EgressId, IpAddress> egress_ips;
+  std::map<EgressId, const policy::Policy*> policies;
   bool ours = true;
   for (const EgressId id : connections.ids) {
     const auto binding = std::ranges::lower_bound(current().generation.bindings.bindings, id, {}, &policy::Binding::id);
     if (binding == current().generation.bindings.bindings.end() || binding->id != id || !binding->egress_ip) continue;
     if (inputs.holds.contains(*binding->egress_ip)) {
       egress_ips.emplace(id, *binding->egress_ip);
+      policies.emplace(id, policy_of(*binding));
     } else {
       ours = false;
     }
@@ -188,9 +215,14 @@ void Agent::Body::Receive(const Endpoint& from, const std::string& sender, const
   if (!ours) return;  // not yet: it is sent again
   for (const state::Translation& translation : connections.translations) {
     const auto egress_ip = egress_ips.find(translation.id);
-    const bool its_own = translation.source == identity.ipv4 || translation.source == identity.ipv6;
-    if (egress_ip == egress_ips.end() || !its_own || egress_ip->second.family() != translation.source.family()) continue;
-    output.restore.translations.emplace_back(translation, egress_ip->second);
+    if (egress_ip == egress_ips.end() || egress_ip->second.family() != translation.source.family()) continue;
+    const policy::Policy* policy = policies.at(translation.id);
+    if (policy == nullptr) continue;
+    const bool is_tunnel = translation.source == identity.ipv4 || translation.source == identity.ipv6;
+    if (policy::KeepsSource(*policy) ? !has_network_of(translation.source) : !is_tunnel) continue;
+    // What is routed goes out as what it is.
+    const bool routes = policy->action == policy::Action::kRoute;
+    output.restore.translations.emplace_back(translation, routes ? translation.source : egress_ip->second);
   }
   SendLetter(from, ConnectionsTaken{.batch = connections.batch, .part = connections.part});
   if (connections.reason != Connections::Reason::kHandover) return;

@@ -11,6 +11,7 @@ namespace egressd::agent {
 namespace {
 
 constexpr std::size_t kSeenTerms = 65'536;
+constexpr Duration kNetworksKept{30'000'000};
 // Reading all of connection tracking takes as long as a failover: that comes first.
 constexpr Duration kRecheckAfterMove{100'000};
 
@@ -51,6 +52,40 @@ void Agent::Body::UpdateUnable() {
     const state::HostDevice* carrier = uplink ? host.Device(uplink->parent) : nullptr;
     if (carrier == nullptr || !carrier->running || refused.contains(address) || unhealthy.contains(gateway)) unable.push_back(address);
   }
+}
+
+// Which networks this node tells of, and whose each is.
+void Agent::Body::UpdateNetworks(Time at) {
+  // After a restart the workloads are found one after the other.
+  if (forget_networks_at == kNever) forget_networks_at = at + kNetworksKept;
+  if (!former_networks.empty() && forget_networks_at <= at) {
+    former_networks.clear();
+    networks_in_doubt = true;
+  }
+  if (!synced || !underlay || !std::exchange(networks_in_doubt, false)) return;
+  plan::Inputs local;
+  local.config = &settings.config;
+  local.host = &host;
+  local.underlay = *underlay;
+  local.selection = current().selection.get();
+  const gossip::Record own = OwnRecord();
+  std::vector<Prefix> wanted = plan::KeptNetworks(local);
+  for (const gossip::Network& former : former_networks) wanted.push_back(former.prefix);
+  std::ranges::sort(wanted);
+  wanted.erase(std::ranges::unique(wanted).begin(), wanted.end());
+  std::vector<gossip::Network> next = TellNetworks(wanted, networks, View(own), own.name);
+  if (next == networks) return;
+  networks = std::move(next);
+  view_changed = true;
+}
+
+// What of a peer's networks this node can route back: not what it is connected to itself, where the same addresses are others.
+std::vector<Prefix> Agent::Body::RoutedBack(const std::string& node) const {
+  const auto found = grants.networks.find(node);
+  if (found == grants.networks.end()) return {};
+  std::vector<Prefix> result = found->second;
+  std::erase_if(result, [&](const Prefix& network) { return plan::ConnectedOverlap(host, network).has_value(); });
+  return result;
 }
 
 HoldingView Agent::Body::ViewForHolding(Time at, const gossip::Record& own) {
@@ -203,7 +238,8 @@ std::vector<plan::Peer> Agent::Body::Peers(const std::vector<NodeView>& nodes) c
     if (record.underlay == *underlay || !used.insert(record.tunnel_number).second) continue;
     peers.push_back({.name = record.name,
                      .underlay = record.underlay,
-                     .identity = plan::IdentityOf(record.tunnel_number, settings.config.tunnel)});
+                     .identity = plan::IdentityOf(record.tunnel_number, settings.config.tunnel),
+                     .networks = RoutedBack(record.name)});
   }
   std::ranges::sort(peers, {}, &plan::Peer::name);
   return peers;
@@ -270,6 +306,8 @@ void Agent::Body::UpdateInputs(Time at, Output& output) {
   next.host = &host;
   next.underlay = *underlay;
   next.self = plan::IdentityOf(tunnel_number, settings.config.tunnel);
+  grants = GrantNetworks(nodes);
+  if (const auto granted = grants.networks.find(own.name); granted != grants.networks.end()) next.networks = granted->second;
   next.peers = Peers(nodes);
   std::vector<SlotTable::Gateway> gateways;
   if (compiled.selection) {

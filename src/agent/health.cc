@@ -40,6 +40,30 @@ void AddAddresses(const Status& status, std::vector<Health>& health) {
   }
 }
 
+// Networks of workloads that keep their address and are not alone with it.
+void AddNetworks(const Grants& grants, const std::string& self, const state::Host& host, std::vector<Health>& health) {
+  constexpr std::string_view kHint = "give each node a network of its own (Docker: default-address-pools), or leave `source: preserve` out";
+  for (const NetworkRefusal& refusal : grants.refusals) {
+    const bool own = refusal.node == self;
+    health.push_back({.code = own ? "E107" : "W114", .error = own, .object = refusal.network.ToString(),
+                      .text = std::format("{} has {}, which it had first: what keeps its address in this network of {} is dropped",
+                                          refusal.holder, refusal.held.ToString(), own ? "this node" : refusal.node),
+                      .hint = std::string(kHint)});
+  }
+  for (const auto& [node, networks] : grants.networks) {
+    if (node == self) continue;
+    for (const Prefix& network : networks) {
+      const auto connected = plan::ConnectedOverlap(host, network);
+      if (!connected) continue;
+      health.push_back({.code = "W115", .object = network.ToString(),
+                        .text = std::format("of workloads of {} that keep their address, and {} is connected to this node: it takes "
+                                            "none of them",
+                                            node, connected->ToString()),
+                        .hint = std::string(kHint)});
+    }
+  }
+}
+
 // Selectors of processes that can select nothing on this node as it is.
 void AddProcesses(const policy::Selection& selection, std::vector<Health>& health) {
   for (const policy::Policy* policy : policy::InOrder(selection.set())) {
@@ -130,6 +154,7 @@ std::vector<Health> Agent::Body::HealthFindings(const Status& status) const {
   }
   AddMembers(status, health);
   AddAddresses(status, health);
+  AddNetworks(grants, settings.config.node.name, host, health);
   AddRejected(rejected, health);
   std::ranges::stable_sort(health, [](const Health& a, const Health& b) { return a.error && !b.error; });
   if (in_force->selection) AddProcesses(*in_force->selection, health);

@@ -16,6 +16,7 @@
 #include "agent/handover.h"
 #include "agent/key_agreement.h"
 #include "agent/leases.h"
+#include "agent/networks.h"
 #include "agent/parts.h"
 #include "agent/slots.h"
 #include "agent/stored.h"
@@ -74,6 +75,11 @@ struct Knowledge {
   Time judged = Time::min();                             // of the last UpdateHolding
   std::set<IpAddress> announce_again;
   std::vector<IpAddress> unable;
+  std::vector<gossip::Network> networks;                 // that this node tells of
+  std::vector<gossip::Network> former_networks;          // from before a restart
+  Time forget_networks_at = kNever;                      // those
+  Grants grants;                                         // whose each network is
+  bool networks_in_doubt = false;                        // host, workloads or policy changed
   std::map<IpAddress, Refused> refused;
   SlotTable slots;
   std::map<std::string, std::string> node_carriers;      // policy with `egress_ip: node` → gateway node in use

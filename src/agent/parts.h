@@ -58,6 +58,7 @@ struct Remembered {
   std::set<Endpoint> peers;
   gossip::Version version;
   bool drained = false;
+  std::vector<gossip::Network> networks = {};
   bool operator==(const Remembered&) const = default;
 };
 

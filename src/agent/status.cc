@@ -118,8 +118,9 @@ std::vector<PolicyStatus> Agent::Body::PolicyStatuses() const {
   if (!in_force->selection) return result;
   const policy::PolicySet& set = in_force->selection->set();
   const auto add = [&](const policy::Policy& one) {
-    PolicyStatus status{.name = one.name, .action = one.action, .enabled = one.enabled};
-    if (const policy::Gateway* gateway = policy::GatewayOf(set, one); gateway != nullptr && one.action == policy::Action::kSnat) {
+    PolicyStatus status{.name = one.name, .action = one.action, .enabled = one.enabled, .bandwidth = one.bandwidth};
+    if (policy::KeepsSource(one)) status.source = policy::Source::kPreserve;
+    if (const policy::Gateway* gateway = policy::GatewayOf(set, one); gateway != nullptr && policy::UsesGateway(one)) {
       status.gateway = gateway->name;
     }
     if (policy::LeavesFromOwnNode(one)) status.gateway = policy::kSelf;

@@ -15,12 +15,20 @@ const policy::Binding* BindingOf(const policy::Bindings& bindings, EgressId id) 
 
 // The kernel translates a connection once, with its first packet. After an egress IP has moved between this node and a peer, what left with
 // the egress IP would have to leave with the tunnel address, or the other way round: the connection must be translated anew.
-bool TranslatedForCarrier(const plan::Inputs& inputs, const policy::Binding& binding, const IpAddress& translated) {
+bool TranslatedForCarrier(const plan::Inputs& inputs, const policy::Policy& policy, const policy::Binding& binding, const IpAddress& source,
+                          const IpAddress& translated) {
   const auto carrier = inputs.carriers.find(binding.id);
   if (carrier == inputs.carriers.end()) return true;
+  if (policy.action == policy::Action::kRoute) return translated == source;
   const IpAddress& tunnel = binding.family == Family::kIpv4 ? inputs.self.ipv4 : inputs.self.ipv6;
-  if (carrier->second.kind == plan::Carrier::Kind::kPeer) return translated == tunnel;
+  if (carrier->second.kind == plan::Carrier::Kind::kPeer) return translated == (policy::KeepsSource(policy) ? source : tunnel);
   return carrier->second.kind == plan::Carrier::Kind::kNobody || !binding.egress_ip || translated == *binding.egress_ip;
+}
+
+bool ComesFromPeer(const plan::Inputs& inputs, const IpAddress& source) {
+  return std::ranges::any_of(inputs.peers, [&](const plan::Peer& peer) {
+    return std::ranges::any_of(peer.networks, [&](const Prefix& network) { return network.Contains(source); });
+  });
 }
 
 bool NamesProcesses(const policy::Selection& selection, const policy::Policy& policy) {
@@ -60,7 +68,7 @@ std::optional<bool> Agent::Body::OwnMayStay(const policy::Flow& original, const 
     const policy::Binding& binding = *BindingOf(in_force->generation.bindings, EgressId{mark});
     const auto policy = set.policies.find(binding.policy);
     if (policy == set.policies.end() || !IsAbout(policy->second)) return std::nullopt;
-    return TranslatedForCarrier(inputs, binding, translated);
+    return TranslatedForCarrier(inputs, policy->second, binding, original.source, translated);
   }
   if (!own_in_doubt) return true;
   // Whatever else translated it must go on doing so.
@@ -78,6 +86,12 @@ bool Agent::MayStay(const policy::Flow& original, const IpAddress& translated, s
   if (selection == nullptr) return true;
   const policy::Binding* binding = BindingOf(body.in_force->generation.bindings, EgressId{mark});
   if (mark != 0 && mark != kDirectMark && binding == nullptr) return false;
+  // On its gateway a workload that kept its address may look like one of this node.
+  if (binding != nullptr && ComesFromPeer(body.inputs, original.source)) {
+    const auto policy = selection->set().policies.find(binding->policy);
+    return policy != selection->set().policies.end() && policy::KeepsSource(policy->second) &&
+           (policy->second.action == policy::Action::kRoute) == (translated == original.source);
+  }
   // What a workload that is gone left behind must not carry the next one with its address.
   if (plan::IsGuardedAgainst(body.inputs, body.InternalNow(), original)) return false;
   if (const std::optional<bool> stays = body.OwnMayStay(original, translated, mark)) return *stays;
@@ -93,7 +107,7 @@ bool Agent::MayStay(const policy::Flow& original, const IpAddress& translated, s
   if (policy->action == policy::Action::kDrop) return false;
   if (mark == 0) return false;
   if (mark == kDirectMark) return policy->on_no_gateway == policy::OnNoGateway::kDirect;
-  return binding->policy == policy->name && TranslatedForCarrier(body.inputs, *binding, translated);
+  return binding->policy == policy->name && TranslatedForCarrier(body.inputs, *policy, *binding, original.source, translated);
 }
 
 }  // namespace egressd::agent

@@ -20,6 +20,7 @@ std::string Encode(const Stored& stored) {
   for (const Endpoint& peer : stored.peers) out.Place(peer);
   out.Text(stored.generation);
   out.U8(stored.drained ? 1 : 0);
+  if (!stored.networks.empty()) Write(out, stored.networks);
   return Kept(std::move(out));
 }
 
@@ -34,6 +35,7 @@ std::optional<Stored> DecodeStored(std::string_view bytes) {
   stored.generation = in.Text(2 * gossip::kGenerationLimit);
   const std::uint8_t drained = in.U8();
   stored.drained = drained == 1;
+  if (!in.done()) stored.networks = ReadNetworks(in);  // nothing: written by a build that did not know them, or there are none
   if (!in.done() || drained > 1) return std::nullopt;
   return stored;
 }

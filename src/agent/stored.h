@@ -7,8 +7,10 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "egressd/base/address.h"
+#include "egressd/gossip/record.h"
 
 namespace egressd::agent {
 
@@ -18,6 +20,7 @@ struct Stored {
   std::set<Endpoint> peers;          // where the other members listened, beside the join addresses of the node file
   std::string generation;            // EncodeGeneration, "" = none
   bool drained = false;
+  std::vector<gossip::Network> networks = {};  // with the terms that the others know
   bool operator==(const Stored&) const = default;
 };
 

@@ -16,6 +16,8 @@ std::string Conclusion(const Session& session, const Json& found, const std::str
   const std::string& action = found["action"].text();
   const std::string& egress_ip = found["egress_ip"].text();
   if (action == "drop") return session.Red(std::format("=> dropped by policy {}", found["policy"].text()));
+  const bool carried = !found["choices"].items().empty() || !found["node"].text().empty();
+  if (action == "route" && carried) return session.Green(std::format("=> {} sees {}", destination, found["source"].text()));
   if (!found["choices"].items().empty()) {
     std::vector<std::string> choices;
     for (const Json& choice : found["choices"].items()) choices.push_back(choice["egress_ip"].text());
@@ -25,7 +27,7 @@ std::string Conclusion(const Session& session, const Json& found, const std::str
     return session.Green(std::format("=> {} sees {}", destination, egress_ip));
   if (action == "snat" && !found["node"].text().empty())
     return session.Green(std::format("=> {} sees {}'s own address", destination, found["node"].text()));
-  if (action == "snat") return session.Red("=> no gateway can carry it now");
+  if (action == "snat" || action == "route") return session.Red("=> no gateway can carry it now");
   return "=> goes out as if egressd were not there";
 }
 

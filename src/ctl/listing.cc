@@ -4,6 +4,7 @@
 #include <cmath>
 #include <format>
 
+#include "egressd/base/bit_rate.h"
 #include "ctl/table.h"
 
 namespace egressd::ctl {
@@ -64,6 +65,17 @@ std::string RoundTrip(const Session& /*session*/, const Json& item) {
 std::string NumberOfIps(const Session& /*session*/, const Json& item) { return std::to_string(item["egress_ips"].items().size()); }
 std::string ActionOrDisabled(const Session& session, const Json& item) {
   return item["enabled"].boolean() ? item["action"].text() : session.Yellow("disabled");
+}
+std::string Source(const Session& /*session*/, const Json& item) { return item["source"].text() == "preserve" ? "preserve" : "-"; }
+std::string Bandwidth(const Session& /*session*/, const Json& item) {
+  std::vector<std::string> parts;
+  const auto add = [&](const char* key, std::string_view direction) {
+    const Json& bits = item["bandwidth"][key];
+    if (!bits.is_null()) parts.push_back(std::format("{} {}", FormatBits(static_cast<std::uint64_t>(bits.integer())), direction));
+  };
+  add("egress", "out");
+  add("ingress", "in");
+  return Dash(Join(parts, ", "));
 }
 std::string Alive(const Session& session, const Json& item) {
   const auto alive = item["alive"].integer();
@@ -166,6 +178,8 @@ std::span<const Kind> Kinds() {
         {"GATEWAY", TextOf<kGateway>},
         {"EGRESS IP", TextsOf<kEgressIps>},
         {"NODE", TextsOf<kNodes>},
+        {"SOURCE", Source, Shown::kWhenSet},
+        {"BANDWIDTH", Bandwidth, Shown::kWhenSet},
         {"WORKLOADS", NumberOf<kWorkloads>},
         {"CONNS", NumberOf<kConnections>},
         {"SENT", VolumeOf<kSent>, Shown::kWhenSet},

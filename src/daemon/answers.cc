@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* kCounters[] = {"not_held",   "no_gateway",  "wrong_source", "not_a_peer",
                                      "unexpected", "policy_drop", "untracked",    "hairpin",
-                                     "lease_over", "not_answered", "unknown_source", "unknown_unit", "other_process"};
+                                     "lease_over", "not_answered", "unknown_source", "unknown_unit", "other_process",
+                                     "over_limit"};
 
 Json Texts(const std::vector<IpAddress>& addresses) {
   Json::Array out;
@@ -32,6 +33,7 @@ Json ToJson(const policy::Labels& labels) {
 std::string ActionName(policy::Action action) {
   switch (action) {
     case policy::Action::kSnat: return "snat";
+    case policy::Action::kRoute: return "route";
     case policy::Action::kDirect: return "direct";
     case policy::Action::kDrop: return "drop";
   }
@@ -99,6 +101,15 @@ Json ToJson(const agent::EgressIpStatus& ip, const Counts& counts) {
                       {"lease_ms", Milliseconds(ip.lease)}};
 }
 
+// In bits, and bits in a second; absent = no limit.
+Json ToJson(const policy::Bandwidth& bandwidth) {
+  if (bandwidth == policy::Bandwidth{}) return {};
+  const auto some = [](std::uint64_t bits) { return bits == 0 ? std::optional<std::uint64_t>() : bits; };
+  return Json::Object{{"egress", some(bandwidth.egress_bits)},
+                      {"ingress", some(bandwidth.ingress_bits)},
+                      {"burst", some(bandwidth.burst_bits)}};
+}
+
 Json ToJson(const agent::PolicyStatus& policy, const Counts& counts) {
   Json::Array egress_ips;
   std::vector<EgressId> ids;
@@ -115,7 +126,9 @@ Json ToJson(const agent::PolicyStatus& policy, const Counts& counts) {
                       {"sent", Counted(counts.sent, ids)},
                       {"received", Counted(counts.received, ids)},
                       {"enabled", policy.enabled},
-                      {"nodes", Json::List(policy.nodes)}};
+                      {"nodes", Json::List(policy.nodes)},
+                      {"source", policy.source == policy::Source::kPreserve ? "preserve" : "masquerade"},
+                      {"bandwidth", ToJson(policy.bandwidth)}};
 }
 
 Json ToJson(const agent::Health& health) {
@@ -239,10 +252,11 @@ Json WorkloadList(const policy::Selection* selection, const std::string& name) {
 }  // namespace
 
 Counts Counts::Now(Core& core) {
+  Counts counts{.connections = core.connections().Count(), .sent = {}, .received = {}};
   // Before the first commit there are no sets: nothing was counted.
-  return {.connections = core.connections().Count(),
-          .sent = core.kernel().CountsIn(std::string(plan::kSentSet)).value_or(kernel::CountsByMark{}),
-          .received = core.kernel().CountsIn(std::string(plan::kReceivedSet)).value_or(kernel::CountsByMark{})};
+  for (const std::string_view set : plan::kSentSets) (void)core.kernel().AddCounts(std::string(set), counts.sent);
+  (void)core.kernel().AddCounts(std::string(plan::kReceivedSet), counts.received);
+  return counts;
 }
 
 Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const Counts& counts) {

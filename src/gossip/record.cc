@@ -1,6 +1,12 @@
 #include "egressd/gossip/record.h"
 
 namespace egressd::gossip {
+namespace {
+
+// Only those who have networks speak of them, so that a cluster without is understood by builds that do not know them.
+constexpr std::uint8_t kHasNetworks = 8;
+
+}  // namespace
 
 void Write(Writer& writer, const Stamp& stamp) {
   writer.Varint(stamp.incarnation);
@@ -22,11 +28,33 @@ Version ReadVersion(Reader& reader) {
   return {.number = number, .digest = reader.U64()};
 }
 
+void Write(Writer& writer, const std::vector<Network>& networks) {
+  writer.Varint(networks.size());
+  for (const Network& network : networks) {
+    writer.Address(network.prefix.address);
+    writer.U8(network.prefix.length);
+    writer.Varint(network.term);
+  }
+}
+
+std::vector<Network> ReadNetworks(Reader& reader) {
+  std::vector<Network> networks;
+  for (std::size_t n = reader.Count(kNetworkLimit, 7); n > 0 && reader.ok(); --n) {
+    const IpAddress address = reader.Address();
+    const Prefix prefix{.address = address, .length = reader.U8()};
+    const Network network{.prefix = prefix, .term = reader.Varint()};
+    const bool is_prefix = prefix.length <= AddressBits(address.family()) && prefix == Prefix::Containing(address, prefix.length);
+    if (!is_prefix || (!networks.empty() && networks.back().prefix >= prefix)) reader.Fail();
+    networks.push_back(network);
+  }
+  return networks;
+}
+
 void Write(Writer& writer, const Record& record) {
   writer.Text(record.name);
   Write(writer, record.stamp);
   writer.U8(static_cast<std::uint8_t>(static_cast<unsigned>(record.presence) | (record.ready ? 2U : 0U) |
-                                      (record.drained ? 4U : 0U)));
+                                      (record.drained ? 4U : 0U) | (record.networks.empty() ? 0U : kHasNetworks)));
   writer.Place(record.gossip);
   writer.Address(record.underlay);
   writer.U16(record.tunnel_number);
@@ -51,6 +79,7 @@ void Write(Writer& writer, const Record& record) {
   }
   writer.Varint(record.prepared.size());
   for (const IpAddress& address : record.prepared) writer.Address(address);
+  if (!record.networks.empty()) Write(writer, record.networks);
 }
 
 Record ReadRecord(Reader& reader) {
@@ -58,7 +87,7 @@ Record ReadRecord(Reader& reader) {
   record.name = reader.Text(kNameLimit);
   record.stamp = ReadStamp(reader);
   const std::uint8_t flags = reader.U8();
-  if (flags > 7 || record.name.empty()) reader.Fail();
+  if (flags > 15 || record.name.empty()) reader.Fail();
   record.presence = static_cast<Presence>(flags & 1);
   record.ready = (flags & 2) != 0;
   record.drained = (flags & 4) != 0;
@@ -94,6 +123,10 @@ Record ReadRecord(Reader& reader) {
     const IpAddress address = reader.Address();
     if (!record.prepared.empty() && record.prepared.back() >= address) reader.Fail();
     record.prepared.push_back(address);
+  }
+  if ((flags & kHasNetworks) != 0) {
+    record.networks = ReadNetworks(reader);
+    if (record.networks.empty()) reader.Fail();
   }
   if (!reader.ok()) return {};
   return record;

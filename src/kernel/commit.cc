@@ -23,7 +23,8 @@ template <typename Kind, typename... Others>
 inline constexpr bool kIsOneOf = (std::is_same_v<Kind, Others> || ...);
 
 template <typename Kind>
-inline constexpr bool kIsNft = kIsOneOf<Kind, state::NftTable, state::NftCounter, state::NftSet, state::NftChain, state::NftElement>;
+inline constexpr bool kIsNft =
+    kIsOneOf<Kind, state::NftTable, state::NftCounter, state::NftLimit, state::NftSet, state::NftChain, state::NftElement>;
 
 bool IsGone(int error_number) {
   return error_number == ENOENT || error_number == ESRCH || error_number == ENODEV || error_number == EADDRNOTAVAIL;

@@ -273,7 +273,9 @@ Result<void> Kernel::Wake(Duration at_most) {
 Result<void> Kernel::Renew(const state::State& desired, const std::optional<std::set<IpAddress>>& egress_ips) {
   Body& body = *body_;
   std::set<state::NftBytes> keys;
-  if (egress_ips) std::ranges::transform(*egress_ips, std::inserter(keys, keys.end()), &state::NftBytes::Of);
+  if (egress_ips) {
+    for (const IpAddress& address : *egress_ips) keys.insert(state::NftBytes::Of(address));
+  }
   std::vector<Step> leases;
   for (const auto& [name, set] : desired.sets) {
     if (!set.timeouts) continue;
@@ -314,7 +316,7 @@ Kernel::Dirt Kernel::TakeNotifications() {
 
 std::uint64_t Kernel::CounterPackets(const std::string& counter) { return body_->nft.CounterPackets(counter); }
 
-Result<CountsByMark> Kernel::CountsIn(const std::string& set) { return body_->nft.CountsIn(set); }
+Result<void> Kernel::AddCounts(const std::string& set, CountsByMark& into) { return body_->nft.AddCounts(set, into); }
 
 Result<Transaction> Kernel::Cleanup() {
   Body& body = *body_;

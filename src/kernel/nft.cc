@@ -153,6 +153,7 @@ Result<void> Nft::Body::ObserveFamily(NftFamily family, state::State& into) {
   if (!done || !there) return done;
   done = Dump(NFT_MSG_GETOBJ, family, [&](const nlmsghdr* message) {
     if (auto counter = DecodeCounter(message)) state::Put(into.counters, std::move(counter->counter));
+    if (auto limit = DecodeLimit(message)) state::Put(into.limits, std::move(*limit));
   });
   if (!done) return done;
   done = Dump(NFT_MSG_GETSET, family, [&](const nlmsghdr* message) {
@@ -219,6 +220,7 @@ Result<void> Nft::Observe(state::State& into) {
     body_->generation = *after;
     into.tables = std::move(observed.tables);
     into.counters = std::move(observed.counters);
+    into.limits = std::move(observed.limits);
     into.sets = std::move(observed.sets);
     into.chains = std::move(observed.chains);
     into.elements = std::move(observed.elements);
@@ -341,13 +343,12 @@ std::uint64_t Nft::CounterPackets(const std::string& counter) {
   return packets;
 }
 
-Result<CountsByMark> Nft::CountsIn(const std::string& set) {
-  CountsByMark counts;
+Result<void> Nft::AddCounts(const std::string& set, CountsByMark& into) {
   Request request(NFT_MSG_GETSETELEM, NftFamily::kInet);
   EncodeName(request.message(), set);
-  auto done = body_->socket.Dump(request.message(), [&](const nlmsghdr* message) { DecodeCounts(message, counts); });
+  auto done = body_->socket.Dump(request.message(), [&](const nlmsghdr* message) { AddDecodedCounts(message, into); });
   if (!done) return std::unexpected(std::move(done.error()).In("set " + set));
-  return counts;
+  return {};
 }
 
 }  // namespace egressd::kernel

@@ -64,8 +64,8 @@ class Nft {
 
   // Packets counted by the named counter in both tables, 0 when it is not there.
   std::uint64_t CounterPackets(const std::string& counter);
-  // Of a set of marks that counts.
-  Result<CountsByMark> CountsIn(const std::string& set);
+  // Of a set that counts, and whose keys begin with a mark.
+  Result<void> AddCounts(const std::string& set, CountsByMark& into);
 
  private:
   struct Body;

@@ -46,6 +46,12 @@ struct DecodedCounter {
 };
 std::optional<DecodedCounter> DecodeCounter(const nlmsghdr* message);
 
+// Limits are objects as counters are, in the same name space of the kernel's.
+void EncodeLimit(nlmsghdr* message, const state::NftLimit& limit);
+void EncodeLimitName(nlmsghdr* message, const std::string& name);
+// One that is not as we make them (packets, another unit) has rate 0: it must differ from everything we want.
+std::optional<state::NftLimit> DecodeLimit(const nlmsghdr* message);
+
 // nft_set.cc. `id` is unique within the batch.
 void EncodeSet(nlmsghdr* message, const state::NftSet& set, std::uint32_t id);
 // Anonymous sets are not decoded: they go with their rule. A set of a type that we never make has type
@@ -80,8 +86,8 @@ class ElementDecoder {
   std::vector<Raw> raw_;
 };
 
-// Of a message about elements whose keys are marks and that count.
-void DecodeCounts(const nlmsghdr* message, CountsByMark& into);
+// Of a message about elements whose keys begin with a mark and that count.
+void AddDecodedCounts(const nlmsghdr* message, CountsByMark& into);
 
 // nft_chain.cc
 void EncodeChain(nlmsghdr* message, const state::NftChain& chain);

@@ -61,6 +61,9 @@ void PutValue(nlmsghdr* message, const NftElement& element) {
     EncodeVerdict(message, *verdict);
     mnl_attr_nest_end(message, nest);
   }
+  if (const auto* limit = std::get_if<state::NftLimitName>(&element.value)) {
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_OBJREF, limit->name.c_str());
+  }
 }
 
 std::uint64_t Milliseconds(Duration duration) {
@@ -119,6 +122,10 @@ std::optional<ElementDecoder::Raw> ElementDecoder::Decode(Attributes element) co
     const auto verdict = DecodeVerdict(element.Nested(NFTA_SET_ELEM_DATA).Nested(NFTA_DATA_VERDICT));
     if (!verdict) return std::nullopt;
     raw.value = *verdict;
+  } else if (set_.value == state::NftSet::Type::kLimit) {
+    auto limit = element.Text(NFTA_SET_ELEM_OBJREF);
+    if (!limit) return std::nullopt;
+    raw.value = state::NftLimitName{.name = std::move(*limit)};
   } else {
     const auto value = DataOf(element, NFTA_SET_ELEM_DATA, state::Bytes(set_.value));
     if (!value) return std::nullopt;
@@ -137,16 +144,18 @@ void ElementDecoder::Take(const nlmsghdr* message) {
   }
 }
 
-void DecodeCounts(const nlmsghdr* message, CountsByMark& into) {
+void AddDecodedCounts(const nlmsghdr* message, CountsByMark& into) {
   auto rest = Attributes::OfMessage(message).Nested(NFTA_SET_ELEM_LIST_ELEMENTS).bytes();
   while (const auto element = NextAttribute(rest)) {
     const Attributes attributes(element->value);
     const auto key = attributes.Nested(NFTA_SET_ELEM_KEY).Find(NFTA_DATA_VALUE);
     const Attributes expression = attributes.Nested(NFTA_SET_ELEM_EXPR), counter = expression.Nested(NFTA_EXPR_DATA);
     std::uint32_t mark = 0;
-    if (!key || key->size() != sizeof(mark) || expression.Text(NFTA_EXPR_NAME) != "counter") continue;
+    if (!key || key->size() < sizeof(mark) || expression.Text(NFTA_EXPR_NAME) != "counter") continue;
     std::memcpy(&mark, key->data(), sizeof(mark));
-    into[mark] = {.packets = counter.U64(NFTA_COUNTER_PACKETS).value_or(0), .bytes = counter.U64(NFTA_COUNTER_BYTES).value_or(0)};
+    Count& count = into[mark];
+    count.packets += counter.U64(NFTA_COUNTER_PACKETS).value_or(0);
+    count.bytes += counter.U64(NFTA_COUNTER_BYTES).value_or(0);
   }
 }
 

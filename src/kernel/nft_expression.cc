@@ -141,6 +141,13 @@ std::vector<nftnl_expr*> Of(const state::NftCount& count) {
   return {expression};
 }
 
+std::vector<nftnl_expr*> Of(const state::NftLimitBy& limit) {
+  auto* expression = New("objref");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_OBJREF_SET_SREG, limit.reg);
+  nftnl_expr_set_str(expression, NFTNL_EXPR_OBJREF_SET_NAME, limit.map.c_str());
+  return {expression};
+}
+
 std::vector<nftnl_expr*> Of(const state::NftNotrack&) { return {New("notrack")}; }
 
 std::vector<nftnl_expr*> Of(const state::NftSnat& snat) {

@@ -19,7 +19,7 @@ using state::NftSet;
 using Type = NftSet::Type;
 
 // nft's numbers for its data types; a concatenation shifts by 6 bits for each field.
-constexpr std::uint32_t kIpaddr = 7, kIp6addr = 8, kInetProtocol = 12, kInetService = 13, kMark = 19,
+constexpr std::uint32_t kIpaddr = 7, kIp6addr = 8, kEtheraddr = 9, kInetProtocol = 12, kInetService = 13, kMark = 19,
                         kUid = 24, kIfname = 41, kCgroupsv2 = 46;
 constexpr std::uint32_t Concatenated(std::uint32_t first, std::uint32_t second) {
   return first << 6 | second;
@@ -45,6 +45,8 @@ constexpr Shape kShapes[] = {
     {Type::kProtocolPort, Concatenated(kInetProtocol, kInetService), kNoOrder, {1, 2}},
     {Type::kMarkMark, Concatenated(kMark, kMark), kNoOrder, {4, 4}},
     {Type::kCgroup, kCgroupsv2, kHostOrder, {}},
+    {Type::kMacIpv4, Concatenated(kEtheraddr, kIpaddr), kNoOrder, {6, 4}},
+    {Type::kMacIpv6, Concatenated(kEtheraddr, kIp6addr), kNoOrder, {6, 16}},
     {Type::kMarkUserIpv4, Concatenated(Concatenated(kMark, kUid), kIpaddr), kNoOrder, {4, 4, 4}},
     {Type::kMarkUserIpv6, Concatenated(Concatenated(kMark, kUid), kIp6addr), kNoOrder, {4, 4, 16}},
 };
@@ -70,7 +72,8 @@ std::uint32_t Flags(const NftSet& set) {
   if (set.intervals) flags |= NFT_SET_INTERVAL;
   if (set.intervals && IsConcatenation(set.type)) flags |= NFT_SET_CONCAT;
   if (set.timeouts) flags |= NFT_SET_TIMEOUT;
-  if (set.value != Type::kNothing) flags |= NFT_SET_MAP;
+  if (set.value == Type::kLimit) flags |= NFT_SET_OBJECT;
+  if (set.value != Type::kNothing && set.value != Type::kLimit) flags |= NFT_SET_MAP;
   return flags;
 }
 
@@ -80,7 +83,7 @@ void PutUserData(nftnl_set* encoded, const NftSet& set) {
       nftnl_udata_buf_alloc(kBytes), &nftnl_udata_buf_free);
   EGRESSD_ASSERT(buffer != nullptr);
   nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_KEYBYTEORDER, Find(set.type)->byte_order);
-  if (set.value != Type::kNothing) {
+  if (set.value != Type::kNothing && set.value != Type::kLimit) {
     nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_DATABYTEORDER, Find(set.value)->byte_order);
     nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_DATA_INTERVAL, 0);
   }
@@ -96,7 +99,7 @@ void EncodeSet(nlmsghdr* message, const NftSet& set, std::uint32_t id) {
   const auto* shape = Find(set.type);
   EGRESSD_ASSERT(shape != nullptr && set.type != Type::kVerdict);
   EGRESSD_ASSERT(!set.timeouts || !set.intervals);
-  EGRESSD_ASSERT(set.value == Type::kNothing || Find(set.value) != nullptr);
+  EGRESSD_ASSERT(set.value == Type::kNothing || set.value == Type::kLimit || Find(set.value) != nullptr);
   const std::unique_ptr<nftnl_set, decltype(&nftnl_set_free)> encoded(nftnl_set_alloc(), &nftnl_set_free);
   EGRESSD_ASSERT(encoded != nullptr);
   nftnl_set_set_str(encoded.get(), NFTNL_SET_TABLE, kNftTable);
@@ -105,7 +108,9 @@ void EncodeSet(nlmsghdr* message, const NftSet& set, std::uint32_t id) {
   nftnl_set_set_u32(encoded.get(), NFTNL_SET_FLAGS, Flags(set));
   nftnl_set_set_u32(encoded.get(), NFTNL_SET_KEY_TYPE, shape->number);
   nftnl_set_set_u32(encoded.get(), NFTNL_SET_KEY_LEN, static_cast<std::uint32_t>(state::Bytes(set.type)));
-  if (set.value != Type::kNothing) {
+  if (set.value == Type::kLimit) {
+    nftnl_set_set_u32(encoded.get(), NFTNL_SET_OBJ_TYPE, NFT_OBJECT_LIMIT);
+  } else if (set.value != Type::kNothing) {
     nftnl_set_set_u32(encoded.get(), NFTNL_SET_DATA_TYPE, Find(set.value)->number);
     nftnl_set_set_u32(encoded.get(), NFTNL_SET_DATA_LEN, static_cast<std::uint32_t>(state::Bytes(set.value)));
   }
@@ -135,7 +140,8 @@ std::optional<NftSet> DecodeSet(const nlmsghdr* message) {
         TypeOf(attributes.U32(NFTA_SET_DATA_TYPE).value_or(0), attributes.U32(NFTA_SET_DATA_LEN).value_or(0));
     if (set.value == Type::kNothing) set.type = Type::kNothing;
   }
-  // A timeout for all, object maps, elements with other expressions: nothing that we make, so it must differ from
+  if ((flags & NFT_SET_OBJECT) != 0 && attributes.U32(NFTA_SET_OBJ_TYPE) == NFT_OBJECT_LIMIT) set.value = Type::kLimit;
+  // A timeout for all, maps of other objects, elements with other expressions: nothing that we make, so it must differ from
   // everything we want.
   const bool timed = attributes.Find(NFTA_SET_TIMEOUT).has_value() || (set.timeouts && set.intervals);
   const bool calculates = attributes.Find(NFTA_SET_EXPR).has_value() != set.counts || attributes.Find(NFTA_SET_EXPRESSIONS).has_value();

@@ -26,7 +26,7 @@ struct Kind {
 };
 
 struct Sorted {
-  Kind tables, counters, sets, chains, elements;
+  Kind tables, counters, limits, sets, chains, elements;
   std::set<NftFamily> gone_tables;  // everything in them goes with them
   std::set<NftName> gone_sets;      // and their elements with them
   bool adds_lease = false;
@@ -46,6 +46,7 @@ const T& Get(const Step* step) {
 Kind* KindOf(Sorted& sorted, const state::Object& object) {
   if (std::holds_alternative<state::NftTable>(object)) return &sorted.tables;
   if (std::holds_alternative<state::NftCounter>(object)) return &sorted.counters;
+  if (std::holds_alternative<state::NftLimit>(object)) return &sorted.limits;
   if (std::holds_alternative<state::NftSet>(object)) return &sorted.sets;
   if (std::holds_alternative<state::NftChain>(object)) return &sorted.chains;
   if (std::holds_alternative<state::NftElement>(object)) return &sorted.elements;
@@ -80,8 +81,8 @@ class Encoder {
     if (auto done = Elements(ElementPurpose::kRemove); !done) return done;
     RemoveSets();
     RemoveChains();
-    RemoveCountersAndTables();
-    CreateTablesAndCounters();
+    RemoveObjectsAndTables();
+    CreateTablesAndObjects();
     CreateSets();
     CreateChains();
     if (auto done = Elements(ElementPurpose::kAdd); !done) return done;
@@ -109,13 +110,13 @@ class Encoder {
     for (const auto* step : sorted_.sets.go) {
       const auto& set = Get<state::NftSet>(step);
       const auto known = known_.sets.find(set.key);
-      // Verdicts hold on to chains that may go in this batch; older kernels let go of them only with the
-      // element.
-      const bool verdicts =
-          known != known_.sets.end() && known->second.value == state::NftSet::Type::kVerdict;
+      // Verdicts hold on to chains that may go in this batch, others to limits; older kernels let go of them
+      // only with the element.
+      const bool holds = known != known_.sets.end() && (known->second.value == state::NftSet::Type::kVerdict ||
+                                                        known->second.value == state::NftSet::Type::kLimit);
       known_.sets.erase(set.key);
       if (GoesWithTable(set.key.family)) continue;
-      if (verdicts) PutName(NFT_MSG_DELSETELEM, set.key, step);
+      if (holds) PutName(NFT_MSG_DELSETELEM, set.key, step);
       PutName(NFT_MSG_DELSET, set.key, step);
     }
   }
@@ -134,11 +135,17 @@ class Encoder {
     }
   }
 
-  void RemoveCountersAndTables() {
+  void RemoveObjectsAndTables() {
     for (const auto* step : sorted_.counters.go) {
       const auto& key = Get<state::NftCounter>(step).key;
       if (step->operation != Operation::kRemove || GoesWithTable(key.family)) continue;
       EncodeCounterName(batch_.Open(NFT_MSG_DELOBJ, 0, key.family, {.step = step}), key.name);
+      batch_.Close();
+    }
+    for (const auto* step : sorted_.limits.go) {
+      const auto& key = Get<state::NftLimit>(step).key;
+      if (GoesWithTable(key.family)) continue;
+      EncodeLimitName(batch_.Open(NFT_MSG_DELOBJ, 0, key.family, {.step = step}), key.name);
       batch_.Close();
     }
     for (const auto* step : sorted_.tables.go) {
@@ -151,7 +158,7 @@ class Encoder {
     }
   }
 
-  void CreateTablesAndCounters() {
+  void CreateTablesAndObjects() {
     for (const auto* step : sorted_.tables.come) {
       const auto& table = Get<state::NftTable>(step);
       EncodeTable(batch_.Open(NFT_MSG_NEWTABLE, NLM_F_CREATE, table.key.family, {.step = step}), table);
@@ -160,6 +167,11 @@ class Encoder {
     for (const auto* step : sorted_.counters.come) {
       const auto& counter = Get<state::NftCounter>(step);
       EncodeCounter(batch_.Open(NFT_MSG_NEWOBJ, NLM_F_CREATE, counter.key.family, {.step = step}), counter);
+      batch_.Close();
+    }
+    for (const auto* step : sorted_.limits.come) {
+      const auto& limit = Get<state::NftLimit>(step);
+      EncodeLimit(batch_.Open(NFT_MSG_NEWOBJ, NLM_F_CREATE, limit.key.family, {.step = step}), limit);
       batch_.Close();
     }
   }
@@ -249,6 +261,8 @@ class Encoder {
       return std::holds_alternative<std::monostate>(element.value);
     if (set.value == state::NftSet::Type::kVerdict)
       return std::holds_alternative<state::NftVerdict>(element.value);
+    if (set.value == state::NftSet::Type::kLimit)
+      return std::holds_alternative<state::NftLimitName>(element.value);
     const auto* value = std::get_if<state::NftBytes>(&element.value);
     return value != nullptr && value->bytes().size() == state::Bytes(set.value);
   }

@@ -1,10 +1,9 @@
-// Tables and named counters.
+// Tables, named counters and limits.
 #include <arpa/inet.h>
+#include <endian.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-
-#include <cstring>
 
 #include "kernel/nft_codec.h"
 
@@ -63,6 +62,38 @@ std::optional<DecodedCounter> DecodeCounter(const nlmsghdr* message) {
   if (!family || !name || attributes.U32(NFTA_OBJ_TYPE) != NFT_OBJECT_COUNTER) return std::nullopt;
   return DecodedCounter{.counter = {.key = {.family = *family, .name = std::move(*name)}},
                         .packets = attributes.Nested(NFTA_OBJ_DATA).U64(NFTA_COUNTER_PACKETS).value_or(0)};
+}
+
+void EncodeLimitName(nlmsghdr* message, const std::string& name) {
+  EncodeName(message, name);
+  mnl_attr_put_u32(message, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_LIMIT));
+}
+
+void EncodeLimit(nlmsghdr* message, const state::NftLimit& limit) {
+  EncodeLimitName(message, limit.key.name);
+  auto* data = mnl_attr_nest_start(message, NFTA_OBJ_DATA);
+  mnl_attr_put_u64(message, NFTA_LIMIT_RATE, htobe64(limit.rate_bytes));
+  mnl_attr_put_u64(message, NFTA_LIMIT_UNIT, htobe64(1));  // a second
+  mnl_attr_put_u32(message, NFTA_LIMIT_BURST, htonl(limit.extra_bytes));
+  mnl_attr_put_u32(message, NFTA_LIMIT_TYPE, htonl(NFT_LIMIT_PKT_BYTES));
+  mnl_attr_put_u32(message, NFTA_LIMIT_FLAGS, htonl(NFT_LIMIT_F_INV));
+  mnl_attr_nest_end(message, data);
+}
+
+std::optional<state::NftLimit> DecodeLimit(const nlmsghdr* message) {
+  const auto family = OurFamily(message);
+  const auto attributes = Attributes::OfMessage(message);
+  auto name = attributes.Text(NFTA_OBJ_NAME);
+  if (!family || !name || attributes.U32(NFTA_OBJ_TYPE) != NFT_OBJECT_LIMIT) return std::nullopt;
+  const auto data = attributes.Nested(NFTA_OBJ_DATA);
+  state::NftLimit limit{.key = {.family = *family, .name = std::move(*name)}};
+  const bool as_ours = data.U64(NFTA_LIMIT_UNIT) == 1 && data.U32(NFTA_LIMIT_TYPE) == NFT_LIMIT_PKT_BYTES &&
+                       data.U32(NFTA_LIMIT_FLAGS) == NFT_LIMIT_F_INV;
+  if (as_ours) {
+    limit.rate_bytes = data.U64(NFTA_LIMIT_RATE).value_or(0);
+    limit.extra_bytes = data.U32(NFTA_LIMIT_BURST).value_or(0);
+  }
+  return limit;
 }
 
 }  // namespace egressd::kernel

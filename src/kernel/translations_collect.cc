@@ -36,7 +36,8 @@ Result<std::vector<state::Translation>> CollectTranslations(Conntrack& conntrack
   if (ids.empty()) return found;
   auto dumped = DumpConnections(conntrack.socket(), CommonMark(ids, decided), [&](const DecodedConnection& connection) {
     const IpAddress& sent_as = connection.reply.destination;
-    if (sent_as != own.ipv4 && sent_as != own.ipv6) return;
+    const bool kept = sent_as == connection.original.source;  // its policy keeps the source
+    if (sent_as != own.ipv4 && sent_as != own.ipv6 && !kept) return;
     if (!IsTranslatable(connection.original.protocol, sent_as.family()) || IsClosing(connection) || IsOpening(connection)) return;
     if (!ids.contains(IdIn(connection, decided))) return;
     found.push_back(BehindTunnel(connection, decided));

@@ -50,11 +50,38 @@ void PutOuter(const Facts& facts, state::State& state) {
 
 // Which traffic is ours, and what was decided about it.
 void PutEntrances(const Facts& facts, state::State& state) {
-  PutBaseChain(state, chain::kPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kMangle},
-               {Words().From(facts.tunnel().device).Goto(chain::kFromTunnel), Words().ConnectionIs(Direction::kReply).Return(),
-                // Nearly everything ends here.
-                Words().SetPacketMarkByConnectionMark(set::kNextHop).Return(),
-                Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore), Words().Goto(chain::kClassify)});
+  Rules rules{Words().From(facts.tunnel().device).Goto(chain::kFromTunnel)};
+  // What comes back from the outside, to whoever; what comes back through the tunnel was counted by the gateway.
+  if (facts.limits) {
+    rules.push_back(Words()
+                        .ConnectionIs(Direction::kReply)
+                        .ConnectionMark(kDecidedMask, kDecided)
+                        .OverLimitOfConnectionId(set::kLimitIn)
+                        .Drop(counter::kOverLimit));
+  }
+  // To a workload that kept its address: by its node's networks, not by those of this host, where the same address may be somebody else's.
+  if (facts.keeps) {
+    rules.push_back(Words()
+                        .ConnectionIs(Direction::kReply)
+                        .ConnectionMark(kDecidedMask, kDecided)
+                        .ConnectionIdIn(set::kKept)
+                        .SetPacketMark(facts.marks.Of(kHomeSlot))
+                        .Return());
+    // A segment for a workload without a connection, after a takeover perhaps: its node may still tell of it. Sent back to the router that
+    // it came from it would become a connection of its own, in the way of the one that is told of.
+    for (const Family family : kBoth) {
+      rules.push_back(Words()
+                          .DestinationIn(family, PerFamily(stem::kAway, family))
+                          .ConnectionState(kCtStateNew | kCtStateInvalid)
+                          .Drop(counter::kUnexpected));
+    }
+  }
+  rules.push_back(Words().ConnectionIs(Direction::kReply).Return());
+  // Nearly everything ends here.
+  rules.push_back(Words().SetPacketMarkByConnectionMark(set::kNextHop).Return());
+  rules.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Goto(chain::kDecidedBefore));
+  rules.push_back(Words().Goto(chain::kClassify));
+  PutBaseChain(state, chain::kPrerouting, {.point = NftHook::Point::kPrerouting, .priority = kMangle}, std::move(rules));
 
   PutOutput(facts, state);
   PutChain(state, chain::kDecidedBefore,
@@ -139,19 +166,36 @@ void PutFromTunnel(const Facts& facts, state::State& state) {
   }
   // In every packet, not only the first: what the source node says now decides, and `leave` compares it with the translation.
   rules.push_back(Words().SetConnectionMarkFromPacketId(kDecided).Done());
+  // Who keeps an address must be the one to whom replies to it go.
+  if (facts.keeps) {
+    for (const Family family : kBoth) {
+      rules.push_back(Words()
+                          .ConnectionIdIn(set::kKept)
+                          .SourceNotOfSender(family, PerFamily(stem::kOrigins, family))
+                          .Drop(counter::kWrongSource));
+    }
+  }
   rules.push_back(Words().SetPacketMarkByConnectionId(set::kHeld).Return());
   rules.push_back(Words().Drop(counter::kNotHeld));
   PutChain(state, chain::kFromTunnel, std::move(rules));
 }
 
 void PutNat(const Facts& facts, state::State& state) {
-  Rules rules{Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return(),
-              Words().To(facts.tunnel().device).SnatTo(facts.inputs.self.ipv4),
-              Words().To(facts.tunnel().device).SnatTo(facts.inputs.self.ipv6)};
+  const std::string& device = facts.tunnel().device;
+  Rules rules{Words().ConnectionMarkNot(kDecidedMask, kDecided).Return(), Words().ConnectionMark(kIdMask, kDirectMark).Return()};
+  if (facts.keeps) {
+    for (const Family family : kBoth) rules.push_back(Words().To(device).ConnectionIdIn(set::kKept).SnatToItself(family));
+  }
+  for (const IpAddress& own : {facts.inputs.self.ipv4, facts.inputs.self.ipv6}) rules.push_back(Words().To(device).SnatTo(own));
   for (const Family family : kBoth) rules.push_back(Words().SnatByConnectionId(family, PerFamily(stem::kSnat, family)));
+  if (facts.keeps) {
+    for (const Family family : kBoth) rules.push_back(Words().ConnectionIdIn(set::kRouted).SnatToItself(family));
+  }
   PutBaseChain(state, chain::kNat, {.type = NftHook::Type::kNat, .point = NftHook::Point::kPostrouting, .priority = kBeforeSrcnat},
                std::move(rules));
 }
+
+NftRule OverLimit(std::string_view map, Words words) { return words.OverLimitOfConnectionId(map).Drop(counter::kOverLimit); }
 
 // The last line of defence, behind everybody's translation: what leaves has the address that belongs to its id, and a lease on it, or
 // does not leave. An address of the node itself (`egress_ip: node`) needs none.
@@ -163,12 +207,21 @@ void PutLeave(const Facts& facts, state::State& state) {
   }
   leave.push_back(Words().ConnectionIs(Direction::kReply).ConnectionMarkIn(kReceivedSet).Return());
   leave.push_back(Words().ConnectionIs(Direction::kReply).Return());
+  // A routed packet has the address of its workload (from_tunnel), which nobody else answers for: it needs no lease.
+  if (facts.keeps) {
+    const auto routed = [] { return Words().ConnectionMark(kDecidedMask, kDecided).ConnectionIdIn(set::kRouted); };
+    if (facts.limits) leave.push_back(OverLimit(set::kLimitOut, routed()));
+    leave.push_back(routed().ConnectionMarkIn(kSentSet).Return());
+    leave.push_back(routed().Return());
+  }
   leave.push_back(Words().ConnectionMark(0xffffffff, kDecidedDirect).Return());
   leave.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Drop(counter::kWrongSource));
   for (const Family family : kBoth) {
-    PutChain(state, PerFamily(stem::kLeased, family),
-             {Words().ConnectionMarkIn(kSentSet).Done(), Words().SourceIn(family, PerFamily(stem::kLease, family)).Return(),
-              Words().SourceIn(family, PerFamily(stem::kEgress, family)).Drop(counter::kLeaseOver)});
+    Rules leased;
+    if (facts.limits) leased.push_back(OverLimit(set::kLimitOut, Words()));
+    leased.push_back(Words().SourceIn(family, PerFamily(stem::kLease, family)).Return());
+    leased.push_back(Words().SourceIn(family, PerFamily(stem::kEgress, family)).Drop(counter::kLeaseOver));
+    PutChain(state, PerFamily(stem::kLeased, family), std::move(leased));
   }
   PutBaseChain(state, chain::kLeave, {.point = NftHook::Point::kPostrouting, .priority = kLast}, std::move(leave));
 
@@ -182,6 +235,16 @@ void PutLeave(const Facts& facts, state::State& state) {
                Words().ConnectionIs(Direction::kReply).Return(),
                // Multicast listener reports and the like of the device itself; a gateway drops what has no connection.
                Words().ConnectionState(kNoConntrack).SetPacketMark(0).Return()};
+  if (facts.keeps) {
+    for (const Family family : kBoth) {
+      tunnel.push_back(Words()
+                           .ConnectionMark(kDecidedMask, kDecided)
+                           .ConnectionIdIn(set::kKept)
+                           .SourceIn(family, PerFamily(stem::kHomes, family))
+                           .SetPacketMarkToConnectionId()
+                           .Return());
+    }
+  }
   for (const IpAddress& own : addresses) tunnel.push_back(Words().SourceIsNot(own).Drop(counter::kWrongSource));
   tunnel.push_back(Words().ConnectionMark(kDecidedMask, kDecided).SetPacketMarkToConnectionId().Return());
   tunnel.push_back(Words().SetPacketMark(0).Done());
@@ -190,8 +253,9 @@ void PutLeave(const Facts& facts, state::State& state) {
 
 void PutForwardAndInput(const Facts& facts, state::State& state) {
   const std::string& device = facts.tunnel().device;
-  PutBaseChain(state, chain::kForward, {.point = NftHook::Point::kForward, .priority = kMangle},
-               {Words().From(device).Goto(chain::kForwardTunnel)});
+  Rules forward{Words().From(device).Goto(chain::kForwardTunnel)};
+  if (facts.keeps) forward.push_back(Words().PacketMark(facts.marks.mask, facts.marks.Of(kHomeSlot)).SetPacketMark(0).Done());
+  PutBaseChain(state, chain::kForward, {.point = NftHook::Point::kForward, .priority = kMangle}, std::move(forward));
   PutChain(state, chain::kForwardTunnel,
            {Words().To(device).Drop(counter::kHairpin),
             Words().PacketMark(facts.marks.mask, facts.marks.Of(kReplySlot)).SetPacketMark(0).Done()});

@@ -78,7 +78,7 @@ class ClassWriter {
     const auto [found, is_new] = sets_.try_emplace(&policy);
     if (!is_new) return found->second;
     for (const Family family : kBoth) {
-      if (policy.action != Action::kSnat || facts_.BindingsOf(policy.name, family).size() < 2) continue;
+      if (!policy::UsesGateway(policy) || facts_.BindingsOf(policy.name, family).size() < 2) continue;
       PutSpread(policy, family);
       found->second.spread |= PolicySets::Bit(family);
     }
@@ -101,7 +101,8 @@ class ClassWriter {
     switch (policy.action) {
       case Action::kDirect: return words.Goto(chain::kDirect);
       case Action::kDrop: return words.Drop(counter::kPolicyDrop);
-      case Action::kSnat: break;
+      case Action::kSnat:
+      case Action::kRoute: break;
     }
     if (PolicySets::Has(sets.spread, family)) {
       const std::string map = SpreadMap(family, policy.name);
@@ -127,7 +128,7 @@ std::optional<std::uint32_t> SimpleMark(const Facts& facts, const SourceClass& s
   if (source_class.interests.size() != 1) return std::nullopt;
   const policy::Interest& interest = source_class.interests.front();
   const Policy& policy = *interest.policy;
-  if (!interest.interfaces.empty() || policy.action != Action::kSnat || policy.to != Reach::kExternal) return std::nullopt;
+  if (!interest.interfaces.empty() || !policy::UsesGateway(policy) || policy.to != Reach::kExternal) return std::nullopt;
   if (!policy.except.empty() || !policy.ports.empty()) return std::nullopt;
   const auto bindings = facts.BindingsOf(policy.name, source_class.family);
   if (bindings.size() != 1) return std::nullopt;

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "egressd/base/bit_rate.h"
 #include "plan/choice.h"
 #include "plan/classes.h"
 #include "plan/facts.h"
@@ -18,6 +19,7 @@ using policy::Policy;
 std::string_view Text(Action action) {
   switch (action) {
     case Action::kSnat: return "snat";
+    case Action::kRoute: return "route";
     case Action::kDirect: return "direct";
     case Action::kDrop: return "drop";
   }
@@ -76,7 +78,7 @@ class Story {
     Line(decided);
     if (chosen->action == Action::kDirect) Line("goes out directly, as without egressd");
     if (chosen->action == Action::kDrop) Line(std::format("dropped (counter {})", counter::kPolicyDrop));
-    if (chosen->action == Action::kSnat) Translate(*chosen);
+    if (policy::UsesGateway(*chosen)) Translate(*chosen);
     return std::move(out_);
   }
 
@@ -202,8 +204,11 @@ class Story {
     way += std::format(", dev {}", held.way.device);
     if (next_hop) way += " via " + next_hop->ToString();
     Line(way);
-    Line(std::format("source becomes {} (map {})", held.address.ToString(), PerFamily(stem::kSnat, held.family)));
-    Sees(held.address.ToString());
+    const bool routes = held.policy->action == Action::kRoute;
+    Line(routes ? std::format("source stays {} (set {})", flow_.source.ToString(), set::kRouted)
+                : std::format("source becomes {} (map {})", held.address.ToString(), PerFamily(stem::kSnat, held.family)));
+    Limit(*held.policy, self_);
+    Sees(routes ? flow_.source.ToString() : held.address.ToString());
   }
 
   void ThroughTunnel(const policy::Binding& binding, std::uint32_t mark) {
@@ -214,16 +219,43 @@ class Story {
     Line(std::format("egress id {}, map {}, mark {:#010x}, rule {}, table {}, dev {} via {}", binding.id.value, set::kNextHop, mark,
         Priority(),
                      facts_.TableOf(slot), device, (ipv4 ? peer.identity.ipv4 : peer.identity.ipv6).ToString()));
+    const Policy& policy = *facts_.PolicyOf(binding);
     const IpAddress& own = ipv4 ? facts_.inputs.self.ipv4 : facts_.inputs.self.ipv6;
-    Line(std::format("source becomes {}, {} sends it to {} ({})", own.ToString(), device, peer.name, peer.underlay.ToString()));
+    const auto holds = [&](const Prefix& network) { return network.Contains(flow_.source); };
+    if (policy::KeepsSource(policy) && std::ranges::none_of(facts_.inputs.networks, holds)) {
+      Line(std::format("{} is in no network of this node that is its alone, so no reply would find it: dropped (counter {})",
+                       flow_.source.ToString(), counter::kWrongSource));
+      out_.action = Text(Action::kDrop);
+      return;
+    }
+    Line(std::format("source {} {}, {} sends it to {} ({})", policy::KeepsSource(policy) ? "stays" : "becomes",
+                     policy::KeepsSource(policy) ? flow_.source.ToString() : own.ToString(), device, peer.name, peer.underlay.ToString()));
+    if (policy.action == Action::kRoute) {
+      out_.path.push_back(std::format("{}  source stays {} (set {})", peer.name, flow_.source.ToString(), set::kRouted));
+      Limit(policy, peer.name);
+      Sees(flow_.source.ToString());
+      return;
+    }
     const std::string address = binding.egress_ip ? binding.egress_ip->ToString() : std::string("its own address");
     out_.path.push_back(std::format("{}  source becomes {} (map {})", peer.name, address, PerFamily(stem::kSnat, binding.family)));
+    Limit(policy, peer.name);
     if (const policy::Subnet* subnet = binding.egress_ip ? policy::SubnetOf(*facts_.set, *binding.egress_ip) : nullptr) {
       const std::string vlan = subnet->vlan == 0 ? "" : std::format(", vlan {}", subnet->vlan);
       if (const auto& router = subnet->router(binding.family))
         out_.path.push_back(std::format("{}  leaves via {}{}", peer.name, router->address.ToString(), vlan));
     }
     Sees(binding.egress_ip ? address : std::format("the address of {}", peer.name));
+  }
+
+  void Limit(const Policy& policy, std::string_view node) {
+    const auto Say = [&](std::string_view direction, std::uint64_t rate_bits, std::string_view map) {
+      if (rate_bits == 0) return;
+      const std::uint64_t burst_bits = std::max(policy.bandwidth.burst_bits, rate_bits);
+      out_.path.push_back(std::format("{}  {} {} bit/s for all of {} together, bursts of {} bit (map {}, counter {})", node, direction,
+                                      FormatBits(rate_bits), policy.name, FormatBits(burst_bits), map, counter::kOverLimit));
+    };
+    Say("sends at most", policy.bandwidth.egress_bits, set::kLimitOut);
+    Say("lets in at most", policy.bandwidth.ingress_bits, set::kLimitIn);
   }
 
   void Sees(std::string_view source) {

@@ -69,6 +69,10 @@ Facts::Facts(const Inputs& the_inputs) : inputs(the_inputs) {
     FindSubnets();
     FindHeld();
   }
+  if (set != nullptr) {
+    keeps = std::ranges::any_of(set->policies, [](const auto& entry) { return policy::KeepsSource(entry.second); });
+    limits = std::ranges::any_of(set->policies, [](const auto& entry) { return entry.second.bandwidth != policy::Bandwidth{}; });
+  }
   facing = FacingDevices(inputs);
 }
 
@@ -124,7 +128,8 @@ void Facts::FindHeld() {
   const state::Host& host = *inputs.host;
   std::map<std::string_view, bool> member;  // of the gateway
   for (const policy::Binding& binding : *inputs.bindings) {
-    if (!set->policies.contains(binding.policy)) continue;
+    const policy::Policy* policy = PolicyOf(binding);
+    if (policy == nullptr) continue;
     std::optional<Way> way;
     std::optional<IpAddress> address = binding.egress_ip;
     if (address) {
@@ -143,7 +148,7 @@ void Facts::FindHeld() {
       if (device) way = WayThrough(inputs, *device, binding.family);
     }
     if (!way || !address) continue;
-    held.push_back({.id = binding.id, .family = binding.family, .address = *address, .way = std::move(*way)});
+    held.push_back({.id = binding.id, .policy = policy, .family = binding.family, .address = *address, .way = std::move(*way)});
   }
   std::ranges::sort(held, {}, &Held::id);
 }

@@ -38,6 +38,7 @@ struct LocalSubnet {
 
 struct Held {
   EgressId id;
+  const policy::Policy* policy = nullptr;
   Family family = Family::kIpv4;
   IpAddress address;                          // what the source becomes
   Way way;
@@ -51,6 +52,8 @@ struct Facts {
   SlotMarks marks;
   std::uint32_t mtu_bytes = 1450;             // of the tunnel device
   bool carries_ipv6 = false;                  // some egress id of the cluster is IPv6
+  bool keeps = false;                         // some policy keeps the source
+  bool limits = false;                        // some policy has a bandwidth
   std::vector<Held> held;                     // in order of id
   std::map<LocalSubnet, std::uint8_t> subnets;  // of the gateways that this node belongs to → slot
   std::vector<std::string> facing;            // devices behind which selected sources are, in order

@@ -38,6 +38,24 @@ void PutGateways(const Facts& facts, state::State& state) {
   }
 }
 
+// Back to workloads that kept their address. What is not there is the host's own, and takes the main table.
+void PutHomes(const Facts& facts, state::State& state) {
+  if (!facts.keeps) return;
+  for (const Family family : facts.families()) {
+    state::Put(state.rules, RuleFor(facts, family, kHomeSlot));
+    for (const Peer& peer : facts.inputs.peers) {
+      if (peer.underlay.family() != facts.inputs.underlay.family()) continue;
+      for (const Prefix& network : peer.networks) {
+        if (network.family() != family) continue;
+        state::Put(state.routes, state::Route{.key = {.table = facts.TableOf(kHomeSlot), .destination = network},
+                                              .device = facts.tunnel().device,
+                                              .next_hop = TunnelAddress(peer.identity, family),
+                                              .onlink = true});
+      }
+    }
+  }
+}
+
 void PutUplinks(const Facts& facts, state::State& state) {
   for (const Held& held : facts.held) {
     const std::uint8_t slot = held.way.slot;
@@ -132,6 +150,7 @@ void PutRouting(const Facts& facts, state::State& state) {
   PutGateways(facts, state);
   PutUplinks(facts, state);
   PutSubnets(facts, state);
+  PutHomes(facts, state);
   // The reverse-path filter asks for the way back with the packet's mark, and with the device that the packet will leave by as its
   // input: it finds the tunnel. The packet itself came in through the tunnel device and takes the main table. IPv6 has no such filter.
   state::Rule itself = RuleFor(facts, Family::kIpv4, kReplySlot);

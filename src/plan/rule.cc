@@ -255,6 +255,15 @@ Words& Words::ConnectionMarkAndSourceIn(Family family, std::string_view set_name
       .Say({"ct mark . ", Ip(family), " saddr @", set_name});
 }
 
+Words& Words::SourceNotOfSender(Family family, std::string_view set_name) {
+  constexpr std::uint32_t kSenderMacOffset = 6, kMacBytes = 6;
+  return Need(family)
+      .Add(NftPayload{.base = NftPayload::Base::kLink, .offset_bytes = kSenderMacOffset, .length_bytes = kMacBytes})
+      .LoadSource(family, kThirdWord)
+      .LookupMiss(set_name)
+      .Say({"ether saddr . ", Ip(family), " saddr != @", set_name});
+}
+
 Words& Words::PacketMark(std::uint32_t mask, std::uint32_t value) {
   return Add(NftMeta{.key = NftMeta::Key::kMark})
       .Add(state::NftBitwise{.mask = NftBytes::Mark(mask), .xor_ = NftBytes::Mark(0)})
@@ -371,6 +380,10 @@ Words& Words::SetConnectionMarkInTurn(std::uint32_t modulus, std::string_view ma
       .Say({"ct mark set numgen inc mod ", std::to_string(modulus), " map @", map});
 }
 
+Words& Words::OverLimitOfConnectionId(std::string_view map) {
+  return LoadConnectionId().Add(state::NftLimitBy{.map = std::string(map)}).Say({"limit name ct mark & 0xffff map @", map});
+}
+
 Words& Words::ClampMss(std::uint16_t mss_bytes) {
   return Add(state::NftClampMss{.mss_bytes = mss_bytes}).Say({"tcp option maxseg size set ", std::to_string(mss_bytes)});
 }
@@ -397,6 +410,13 @@ state::NftRule Words::SnatTo(const IpAddress& address) {
   Add(state::NftImmediate{.value = NftBytes::Of(address)});
   Add(state::NftSnat{.family = address.family()});
   Say({"snat ", Ip(address.family()), " to ", address.ToString()});
+  return Done();
+}
+
+state::NftRule Words::SnatToItself(Family family) {
+  Need(family).LoadSource(family);
+  Add(state::NftSnat{.family = family});
+  Say({"snat ", Ip(family), " to ", Ip(family), " saddr"});
   return Done();
 }
 

@@ -58,6 +58,7 @@ class Words {
   Words& ConnectionIdIn(std::string_view set_name);               // ct mark & 0xffff @set
   Words& ConnectionMarkIn(std::string_view set_name);
   Words& ConnectionMarkAndSourceIn(Family family, std::string_view set_name);  // ct mark . saddr @set
+  Words& SourceNotOfSender(Family family, std::string_view set_name);  // ether saddr . saddr != @set
   Words& PacketMark(std::uint32_t mask, std::uint32_t value);
   Words& OfProcess();                                                 // meta skuid: the rule ends for what the kernel itself sends
   Words& CgroupIn(std::uint8_t level, std::string_view set_name);     // socket cgroupv2 level N @set; without a socket the rule ends
@@ -83,6 +84,8 @@ class Words {
   // The same value, and the connection mark, are a pair in @agree.
   Words& ProcessAgrees(Family family, std::uint8_t level, std::string_view units, std::string_view map, std::string_view agree);
   Words& SourceAgrees(Family family, std::string_view map, std::string_view agree);  // what the map says of saddr . ct mark @agree
+  // limit name ct mark & 0xffff map @map; a miss, and what is not over the limit, ends the rule
+  Words& OverLimitOfConnectionId(std::string_view map);
   Words& ClampMss(std::uint16_t mss_bytes);
 
   // ---- the end ----
@@ -93,6 +96,7 @@ class Words {
   state::NftRule Goto(std::string_view chain);
   state::NftRule VerdictByConnectionMark(std::string_view map);      // ct mark vmap @map
   state::NftRule SnatTo(const IpAddress& address);
+  state::NftRule SnatToItself(Family family);                        // so that nobody else translates it
   state::NftRule SnatByConnectionId(Family family, std::string_view map);
   state::NftRule Done();                                             // no verdict: the next rule goes on
 

@@ -64,19 +64,81 @@ void PutHeld(const Facts& facts, state::State& state) {
   for (const Held& here : facts.held) {
     held.Add(NftBytes::Mark(here.id.value), NftBytes::Mark(facts.marks.Of(here.way.slot) | here.id.value));
   }
-  for (const std::string_view counting : {kSentSet, kReceivedSet}) {
-    Elements elements(state, counting);
-    for (const Held& here : facts.held) elements.Add(NftBytes::Mark(DecidedMark(here.id)));
-  }
+  Elements received(state, kReceivedSet);
+  for (const Held& here : facts.held) received.Add(NftBytes::Mark(DecidedMark(here.id)));
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     Elements snat(state, PerFamily(stem::kSnat, family));
     Elements sources(state, PerFamily(stem::kSources, family));
     for (const Held& here : facts.held) {
-      if (here.family != family) continue;
+      if (here.family != family || here.policy->action == policy::Action::kRoute) continue;
       const NftBytes id = NftBytes::Mark(here.id.value), address = NftBytes::Of(here.address);
       snat.Add(id, address);
       sources.Add(NftBytes::Concat({NftBytes::Mark(DecidedMark(here.id)), address}));
     }
+  }
+}
+
+// Who keeps its source, and where those are that may.
+void PutKept(const Facts& facts, state::State& state) {
+  if (!facts.keeps) return;
+  Declare(state, set::kKept, {.type = NftSet::Type::kMark});
+  Declare(state, set::kRouted, {.type = NftSet::Type::kMark});
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    PutNetworks(state, PerFamily(stem::kHomes, family), family, facts.inputs.networks);
+    const std::string origins = PerFamily(stem::kOrigins, family);
+    Declare(state, origins, {.type = family == Family::kIpv4 ? NftSet::Type::kMacIpv4 : NftSet::Type::kMacIpv6, .intervals = true});
+    Elements elements(state, origins);
+    for (const Peer& peer : facts.inputs.peers) {
+      const NftBytes mac = NftBytes::Of(peer.identity.mac);
+      for (const AddressRange& range : Disjoint(peer.networks, family)) {
+        elements.AddRange(NftBytes::Concat({mac, NftBytes::Of(range.first)}), NftBytes::Concat({mac, NftBytes::Of(range.last)}), {});
+      }
+    }
+  }
+  const auto is_routed = [](const Held& here) { return here.policy->action == policy::Action::kRoute; };
+  std::vector<Prefix> away;
+  if (std::ranges::any_of(facts.held, is_routed)) {
+    for (const Peer& peer : facts.inputs.peers) away.insert(away.end(), peer.networks.begin(), peer.networks.end());
+  }
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) PutNetworks(state, PerFamily(stem::kAway, family), family, away);
+  Elements kept(state, set::kKept), routed(state, set::kRouted);
+  if (facts.inputs.bindings != nullptr) {
+    for (const policy::Binding& binding : *facts.inputs.bindings) {
+      const policy::Policy* policy = facts.PolicyOf(binding);
+      if (policy != nullptr && policy::KeepsSource(*policy)) kept.Add(NftBytes::Mark(binding.id.value));
+    }
+  }
+  for (const Held& here : facts.held) {
+    if (is_routed(here)) routed.Add(NftBytes::Mark(here.id.value));
+  }
+}
+
+// The bucket of the kernel holds what the rate gives in a second. No single packet may be larger than it: what the network card has put
+// together counts as one (GRO, up to 64 KiB, and headers).
+state::NftLimit LimitOf(std::string name, std::uint64_t rate_bits, std::uint64_t burst_bits) {
+  constexpr std::uint64_t kSmallestBucketBytes = 128 * 1024, kBitsPerByte = 8;
+  const std::uint64_t rate_bytes = rate_bits / kBitsPerByte, bucket_bytes = std::max(burst_bits / kBitsPerByte, kSmallestBucketBytes);
+  return {.key = {.name = std::move(name)},
+          .rate_bytes = rate_bytes,
+          .extra_bytes = static_cast<std::uint32_t>(bucket_bytes - std::min(bucket_bytes, rate_bytes))};
+}
+
+// One limit for a policy and direction, whichever of its egress ids are here.
+void PutLimits(const Facts& facts, state::State& state) {
+  if (!facts.limits) return;
+  Declare(state, set::kLimitOut, {.type = NftSet::Type::kMark, .value = NftSet::Type::kLimit});
+  Declare(state, set::kLimitIn, {.type = NftSet::Type::kMark, .value = NftSet::Type::kLimit});
+  Elements out(state, set::kLimitOut), in(state, set::kLimitIn);
+  for (const Held& here : facts.held) {
+    const policy::Bandwidth& bandwidth = here.policy->bandwidth;
+    const auto put = [&](Elements& map, std::string_view direction, std::uint64_t rate_bits) {
+      if (rate_bits == 0) return;
+      const std::string name = LimitName(direction, here.policy->name);
+      state::Put(state.limits, LimitOf(name, rate_bits, bandwidth.burst_bits));
+      map.Add(NftBytes::Mark(here.id.value), state::NftLimitName{.name = name});
+    };
+    put(out, "out", bandwidth.egress_bits);
+    put(in, "in", bandwidth.ingress_bits);
   }
 }
 
@@ -220,7 +282,7 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
     Declare(state, PerFamily(stem::kSource, family), {.type = address, .value = Type::kMark});
     Declare(state, PerFamily(stem::kNetwork, family), {.type = address, .value = Type::kMark, .intervals = true});
     Declare(state, PerFamily(stem::kSnat, family), {.type = Type::kMark, .value = address});
-    Declare(state, PerFamily(stem::kSources, family), {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6});
+    Declare(state, PerFamily(stem::kSources, family), {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6, .counts = true});
     Declare(state, PerFamily(stem::kPeers, family), {.type = address});
     Declare(state, PerFamily(stem::kEgress, family), {.type = address});
     Declare(state, PerFamily(stem::kLease, family), {.type = address, .timeouts = true});
@@ -231,7 +293,7 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
   Declare(state, set::kNextHop, {.type = Type::kMark, .value = Type::kMark});
   Declare(state, set::kWithoutGateway, {.type = Type::kMark});
   Declare(state, set::kHeld, {.type = Type::kMark, .value = Type::kMark});
-  for (const std::string_view counting : {kSentSet, kReceivedSet}) Declare(state, counting, {.type = Type::kMark, .counts = true});
+  Declare(state, kReceivedSet, {.type = Type::kMark, .counts = true});
   Declare(state, PerFamily(stem::kAnswers, Family::kIpv6), {.type = Type::kIpv6, .timeouts = true});
   Declare(state, set::kArpEgress, {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = Type::kIpv4});
   Declare(state, set::kArpAnswers, {.key = {.family = state::NftFamily::kArp, .name = {}}, .type = Type::kIpv4, .timeouts = true});
@@ -251,6 +313,8 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
   }
   PutNextHops(facts, state);
   PutHeld(facts, state);
+  PutKept(facts, state);
+  PutLimits(facts, state);
   PutLeases(facts, state);
   PutGuard(facts, state);
 }

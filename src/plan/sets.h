@@ -27,6 +27,7 @@ class Elements {
   // Unset: it stays.
   void AddLease(const state::NftBytes& key, std::optional<Duration> lease);
   void Add(const state::NftBytes& key, state::NftVerdict verdict) { AddRange(key, key, std::move(verdict)); }
+  void Add(const state::NftBytes& key, state::NftLimitName limit) { AddRange(key, key, std::move(limit)); }
   void AddRange(const state::NftBytes& first, const state::NftBytes& last, decltype(state::NftElement::value) value);
 
  private:

@@ -34,6 +34,10 @@ std::string PortSet(std::string_view policy) { return "ports_" + NftNameOf(polic
 
 std::string SpreadMap(Family family, std::string_view policy) { return PerFamily("spread", family) + "_" + NftNameOf(policy); }
 
+std::string LimitName(std::string_view direction, std::string_view policy) {
+  return std::string(direction) + "_" + NftNameOf(policy);
+}
+
 std::string ClassChain(std::uint32_t key) { return std::format("class_{:08x}", key); }
 
 }  // namespace egressd::plan

@@ -70,6 +70,10 @@ inline constexpr std::string_view kClasses = "classes", kNextHop = "nexthop", kW
 inline constexpr std::string_view kUnits = "units", kNurseries = "nurseries", kBorn = "born";
 // What they are found to be, with each connection mark that it may have led to.
 inline constexpr std::string_view kAgree = "agree";
+// Egress ids of policies that keep the source, and of those of them that are here and never translate.
+inline constexpr std::string_view kKept = "kept", kRouted = "routed";
+// Where a policy has a bandwidth: egress id → its limit, for each direction.
+inline constexpr std::string_view kLimitOut = "limit_out", kLimitIn = "limit_in";
 // In the table of ARP: every IPv4 egress IP that this node has to do with, and those that it answers for.
 inline constexpr std::string_view kArpEgress = "egress", kArpAnswers = "answers";
 // Also there, if any: the subnets of pools.
@@ -83,6 +87,9 @@ inline constexpr std::string_view kSource = "src", kNetwork = "net", kSnat = "sn
 inline constexpr std::string_view kLocal = "local", kPeers = "peers", kEgress = "egress", kOther = "other", kLeased = "leased";
 inline constexpr std::string_view kLease = "lease", kAnswers = "answers", kFormer = "former", kOwn = "own";
 inline constexpr std::string_view kGuard = "guard", kKnown = "known";
+// Where workloads are that keep their address: this node's networks, and those of peers with the MAC address that they send with.
+// The last one: those networks once more, where something is routed for them.
+inline constexpr std::string_view kHomes = "homes", kOrigins = "origins", kAway = "away";
 }  // namespace stem
 
 namespace counter {
@@ -90,8 +97,10 @@ inline constexpr std::string_view kNotAPeer = "not_a_peer", kNotHeld = "not_held
 inline constexpr std::string_view kPolicyDrop = "policy_drop", kWrongSource = "wrong_source", kUnexpected = "unexpected";
 inline constexpr std::string_view kHairpin = "hairpin", kLeaseOver = "lease_over", kNotAnswered = "not_answered";
 inline constexpr std::string_view kUnknownSource = "unknown_source", kUnknownUnit = "unknown_unit", kOtherProcess = "other_process";
-inline constexpr std::string_view kAll[] = {kNotAPeer,   kNotHeld, kNoGateway, kUntracked,   kPolicyDrop,    kWrongSource, kUnexpected,
-                                            kHairpin,    kLeaseOver, kNotAnswered, kUnknownSource, kUnknownUnit, kOtherProcess};
+inline constexpr std::string_view kOverLimit = "over_limit";
+inline constexpr std::string_view kAll[] = {kNotAPeer,   kNotHeld,    kNoGateway, kUntracked,   kPolicyDrop,    kWrongSource, kUnexpected,
+                                            kHairpin,    kLeaseOver,  kNotAnswered, kUnknownSource, kUnknownUnit, kOtherProcess,
+                                            kOverLimit};
 }  // namespace counter
 
 // A policy's name as part of an nft name: a-z, 0-9 and _ are kept; if anything else was in it (or it is long), a hash of the whole name
@@ -102,6 +111,8 @@ std::string DestinationSet(std::string_view stem, Family family, std::string_vie
 std::string PortSet(std::string_view policy);
 // "spread4_mailer": lot → connection mark (choice.h)
 std::string SpreadMap(Family family, std::string_view policy);
+// "out_mailer", "in_mailer": a policy's limits (set::kLimitOut, kLimitIn)
+std::string LimitName(std::string_view direction, std::string_view policy);
 // "class_8a01ff3c"
 std::string ClassChain(std::uint32_t key);
 

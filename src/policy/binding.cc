@@ -236,7 +236,7 @@ std::vector<Finding> Exhausted(AddressBook& book, const Job& job) {
 std::vector<Job> Jobs(const PolicySet& set) {
   std::vector<Job> jobs;
   for (const auto& [name, policy] : set.policies) {
-    if (!policy.enabled || policy.action != Action::kSnat) continue;
+    if (!policy.enabled || !UsesGateway(policy)) continue;
     const Gateway* gateway = GatewayOf(set, policy);
     if (gateway != nullptr || LeavesFromOwnNode(policy)) jobs.push_back({.policy = &policy, .gateway = gateway, .addresses = {}});
   }
@@ -311,7 +311,7 @@ std::vector<Finding> RemovedInUse(const PolicySet& set, const Bindings& previous
   std::vector<Finding> findings;
   for (const Binding& binding : previous.bindings) {
     const auto found = set.policies.find(binding.policy);
-    if (!binding.egress_ip || found == set.policies.end() || !found->second.enabled || found->second.action != Action::kSnat) continue;
+    if (!binding.egress_ip || found == set.policies.end() || !found->second.enabled || !UsesGateway(found->second)) continue;
     const Gateway* gateway = GatewayOf(set, found->second);
     if (gateway == nullptr || gateway->name != binding.gateway || found->second.egress_ip.kind != EgressIpChoice::Kind::kAuto) continue;
     const bool offered = std::ranges::any_of(gateway->pools, [&](const std::string& pool) {

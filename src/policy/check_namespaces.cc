@@ -22,7 +22,7 @@ std::set<std::string> SpokenOf(const PolicySet& set, const Selector& selector) {
 
 // A policy uses one gateway, whatever its selectors say. Who gave namespaces gateways of their own may expect something else.
 void CheckGatewayOf(const PolicySet& set, const Policy& policy, std::vector<Finding>& findings) {
-  if (policy.action != Action::kSnat || policy.gateway || policy.namespace_) return;
+  if (!UsesGateway(policy) || policy.gateway || policy.namespace_) return;
   const Gateway* used = GatewayOf(set, policy);
   if (used == nullptr) return;
   std::set<std::string> names;

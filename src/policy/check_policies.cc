@@ -3,6 +3,7 @@
 #include <format>
 #include <set>
 
+#include "egressd/base/bit_rate.h"
 #include "egressd/policy/limits.h"
 #include "policy/checks.h"
 #include "policy/describe.h"
@@ -34,9 +35,32 @@ void CheckValues(const Policy& policy, const std::string& path, std::vector<Find
   }
 }
 
+void CheckBandwidth(const Bandwidth& bandwidth, const std::string& path, std::vector<Finding>& findings) {
+  if (bandwidth == Bandwidth{}) return;
+  const auto CheckRange = [&](std::string_view key, std::uint64_t bits, const BitLimits& limits) {
+    if (bits == 0 || limits.Hold(bits)) return;
+    findings.push_back(Error(rule::kBandwidth, std::format("{}.{}", path, key),
+                             std::format("{} is out of range, expected {}-{} bit{}", FormatBits(bits), FormatBits(limits.lowest),
+                                         FormatBits(limits.highest), key == "burst" ? "" : "/s")));
+  };
+  CheckRange("egress", bandwidth.egress_bits, kRateLimits);
+  CheckRange("ingress", bandwidth.ingress_bits, kRateLimits);
+  CheckRange("burst", bandwidth.burst_bits, kBurstLimits);
+  const std::uint64_t highest = std::max(bandwidth.egress_bits, bandwidth.ingress_bits);
+  if (highest == 0) {
+    findings.push_back(Error(rule::kBandwidth, path, "neither `egress` nor `ingress`: nothing is limited", "bandwidth: {egress: 800M}"));
+  } else if (bandwidth.burst_bits != 0 && bandwidth.burst_bits < highest) {
+    findings.push_back(Error(rule::kBurstBelowRate, path + ".burst",
+                             std::format("a burst of {} bit is less than what a limit of {} bit/s lets pass in a second: the kernel knows "
+                                         "no smaller one",
+                                         FormatBits(bandwidth.burst_bits), FormatBits(highest)),
+                             std::format("burst: {}, or remove it, which means the same", FormatBits(highest))));
+  }
+}
+
 // Keys that do nothing are mistakes: whoever wrote them expected something.
 void CheckEffect(const Policy& policy, const std::string& path, std::vector<Finding>& findings) {
-  if (policy.action == Action::kSnat) return;
+  if (UsesGateway(policy)) return;
   const auto NoEffect = [&](std::string_view key) {
     findings.push_back(Error(rule::kNoEffect, std::format("{}.{}", path, key),
                              std::format("`{}` has no effect with `action: {}`", key, Text(policy.action)),
@@ -48,6 +72,28 @@ void CheckEffect(const Policy& policy, const std::string& path, std::vector<Find
   if (policy.spread != Spread::kSource) NoEffect("spread");
   if (policy.prefer != Prefer::kAny) NoEffect("prefer");
   if (policy.on_no_gateway != OnNoGateway::kDrop) NoEffect("on_no_gateway");
+  if (policy.source != Source::kMasquerade) NoEffect("source");
+  if (policy.bandwidth != Bandwidth{}) NoEffect("bandwidth");
+}
+
+// Whoever keeps its source must have one that can be routed back to its node.
+void CheckSource(const Policy& policy, const std::string& path, std::vector<Finding>& findings) {
+  if (!KeepsSource(policy)) return;
+  const bool routes = policy.action == Action::kRoute;
+  if (LeavesFromOwnNode(policy) && routes) {
+    findings.push_back(Error(rule::kRouteWithoutGateway, path + ".gateway", "`action: route` leads through a gateway, and `self` is none",
+                             "name a gateway, or `action: direct`"));
+  } else if (LeavesFromOwnNode(policy)) {
+    findings.push_back(Error(rule::kNoEffect, path + ".source", "`source` has no effect with `gateway: self`: there is no tunnel",
+                             "remove `source`"));
+  }
+  for (std::size_t i = 0; i < policy.from.size(); ++i) {
+    if (!policy.from[i].names_processes()) continue;
+    findings.push_back(Error(rule::kSourceOfProcesses, std::format("{}.from[{}]", path, i),
+                             std::format("the host's own processes have an address of the node, not of a workload: `{}` cannot keep it",
+                                         routes ? "action: route" : "source: preserve"),
+                             routes ? "action: snat, for processes" : "leave `source` out, for processes"));
+  }
 }
 
 // True when every pool of the gateway exists and none has an address.
@@ -209,8 +255,10 @@ void CheckPolicies(const Subject& subject, std::vector<Finding>& findings) {
     CheckName("policy", "policies", name, findings);
     CheckValues(policy, path, findings);
     CheckSelectors(policy, findings);
+    CheckBandwidth(policy.bandwidth, path + ".bandwidth", findings);
     CheckEffect(policy, path, findings);
-    if (policy.action == Action::kSnat) CheckEgress(subject, policy, path, findings);
+    CheckSource(policy, path, findings);
+    if (UsesGateway(policy)) CheckEgress(subject, policy, path, findings);
   }
 }
 

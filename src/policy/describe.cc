@@ -2,6 +2,7 @@
 
 #include <format>
 
+#include "egressd/base/bit_rate.h"
 #include "egressd/base/duration.h"
 #include "egressd/policy/selection.h"
 
@@ -61,6 +62,19 @@ std::string Text(const Labels& labels) {
   return List(texts, kItself);
 }
 
+std::string Text(const Bandwidth& bandwidth) {
+  std::vector<std::string> parts;
+  const auto Add = [&](std::string_view key, std::uint64_t bits) {
+    if (bits != 0) parts.push_back(std::format("{}: {}", key, FormatBits(bits)));
+  };
+  Add("egress", bandwidth.egress_bits);
+  Add("ingress", bandwidth.ingress_bits);
+  Add("burst", bandwidth.burst_bits);
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
+  return text.empty() ? "unlimited" : "{" + text + "}";
+}
+
 void Append(std::string& text, const std::string& term) {
   if (!text.empty()) text += ',';
   text += term;
@@ -116,7 +130,19 @@ std::string Text(Announce announce) {
   return "?";
 }
 
-std::string Text(Action action) { return action == Action::kSnat ? "snat" : action == Action::kDirect ? "direct" : "drop"; }
+std::string Text(Action action) {
+  switch (action) {
+    case Action::kSnat:
+      return "snat";
+    case Action::kRoute:
+      return "route";
+    case Action::kDirect:
+      return "direct";
+    case Action::kDrop:
+      break;
+  }
+  return "drop";
+}
 
 std::string Text(const HealthCheck& check) {
   const std::string often = std::format(", every: {}, fail: {}}}", FormatDuration(check.every), check.fail);
@@ -150,7 +176,9 @@ Attributes Describe(const Policy& policy) {
           {"replicas", std::to_string(ReplicasOf(policy))},
           {"spread", policy.spread == Spread::kSource ? "source" : "flow"},
           {"prefer", policy.prefer == Prefer::kAny ? "any" : "local"},
-          {"on_no_gateway", policy.on_no_gateway == OnNoGateway::kDrop ? "drop" : "direct"}};
+          {"source", KeepsSource(policy) ? "preserve" : "masquerade"},
+          {"on_no_gateway", policy.on_no_gateway == OnNoGateway::kDrop ? "drop" : "direct"},
+          {"bandwidth", Text(policy.bandwidth)}};
 }
 
 Attributes Describe(const Gateway& gateway) {

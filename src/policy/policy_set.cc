@@ -16,6 +16,12 @@ std::vector<const Policy*> InOrder(const PolicySet& set) {
   return order;
 }
 
+bool UsesGateway(const Policy& policy) { return policy.action == Action::kSnat || policy.action == Action::kRoute; }
+
+bool KeepsSource(const Policy& policy) {
+  return policy.action == Action::kRoute || (policy.action == Action::kSnat && policy.source == Source::kPreserve);
+}
+
 bool LeavesFromOwnNode(const Policy& policy) { return policy.gateway == kSelf; }
 
 std::size_t ReplicasOf(const Policy& policy) {

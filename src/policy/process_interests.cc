@@ -76,7 +76,7 @@ std::string UnitLike(std::string_view glob) {
 ProcessInterests::ProcessInterests(const std::vector<const Policy*>& order, const Vantage& vantage) {
   for (Rank rank = 0; rank < order.size(); ++rank) {
     const Policy& policy = *order[rank];
-    const bool closed = policy.action == Action::kDrop || (policy.action == Action::kSnat && policy.on_no_gateway == OnNoGateway::kDrop);
+    const bool closed = policy.action == Action::kDrop || (UsesGateway(policy) && policy.on_no_gateway == OnNoGateway::kDrop);
     for (const Selector& selector : policy.from) {
       if (!selector.names_processes() || !vantage.Counts(selector)) continue;
       wishes_.push_back({.rank = rank,

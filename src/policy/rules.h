@@ -43,6 +43,7 @@ inline constexpr const char* kPath = "E127";
 inline constexpr const char* kNodeAddress = "E128";
 inline constexpr const char* kUnit = "E140";
 inline constexpr const char* kUser = "E141";
+inline constexpr const char* kBandwidth = "E145";
 
 // References and contradictions.
 inline constexpr const char* kTwoDefaultGateways = "E201";
@@ -79,6 +80,9 @@ inline constexpr const char* kSelfWithAddress = "E240";
 inline constexpr const char* kReplicas = "E241";     // that `egress_ip` cannot give
 inline constexpr const char* kEgressTwice = "E242";
 inline constexpr const char* kNotOfProcesses = "E243";
+inline constexpr const char* kBurstBelowRate = "E245";
+inline constexpr const char* kSourceOfProcesses = "E246";  // that cannot be kept
+inline constexpr const char* kRouteWithoutGateway = "E247";
 inline constexpr const char* kOutsideSubnet = "E250";
 inline constexpr const char* kSubnetFamily = "E251";   // addresses without a router
 inline constexpr const char* kRouterInPool = "E252";

@@ -10,22 +10,29 @@ namespace egressd::state {
 namespace {
 
 template <typename Kind>
-inline constexpr bool kIsNft = std::is_same_v<Kind, NftTable> || std::is_same_v<Kind, NftCounter> || std::is_same_v<Kind, NftSet> ||
-                               std::is_same_v<Kind, NftChain> || std::is_same_v<Kind, NftElement>;
+inline constexpr bool kIsNft = std::is_same_v<Kind, NftTable> || std::is_same_v<Kind, NftCounter> || std::is_same_v<Kind, NftLimit> ||
+                               std::is_same_v<Kind, NftSet> || std::is_same_v<Kind, NftChain> || std::is_same_v<Kind, NftElement>;
 
 // What disappears by itself because its container does.
 struct Gone {
   std::set<NftFamily> families;
   std::set<NftName> sets;
+  std::set<NftName> limits;  // these take nothing along, but let nobody refer to them while they are replaced
 
   // A set in use cannot be replaced: the chains that look into it let go of it in the same batch.
   bool Disturbs(const NftChain& chain) const {
     return std::ranges::any_of(chain.rules, [&](const NftRule& rule) {
       return std::ranges::any_of(rule.expressions, [&](const NftExpression& expression) {
         const auto* lookup = std::get_if<NftLookup>(&expression);
-        return lookup != nullptr && sets.contains({chain.key.family, lookup->set});
+        const auto* limit = std::get_if<NftLimitBy>(&expression);
+        return (lookup != nullptr && sets.contains({chain.key.family, lookup->set})) ||
+               (limit != nullptr && sets.contains({chain.key.family, limit->map}));
       });
     });
+  }
+  bool Disturbs(const NftElement& element) const {
+    const auto* limit = std::get_if<NftLimitName>(&element.value);
+    return limit != nullptr && limits.contains({element.key.set.family, limit->name});
   }
   template <typename Kind>
   bool Disturbs(const Kind&) const {
@@ -40,6 +47,7 @@ struct Gone {
   }
   void Add(const NftTable& table) { families.insert(table.key.family); }
   void Add(const NftSet& set) { sets.insert(set.key); }
+  void Add(const NftLimit& limit) { limits.insert(limit.key); }
   template <typename Kind>
   void Add(const Kind&) {}
 };
@@ -109,6 +117,7 @@ void EraseElements(const NftName& set, State& state) {
 void EraseContents(const NftTable& table, State& state) {
   const auto of_family = [&](const auto& entry) { return entry.first.family == table.key.family; };
   std::erase_if(state.counters, of_family);
+  std::erase_if(state.limits, of_family);
   std::erase_if(state.sets, of_family);
   std::erase_if(state.chains, of_family);
   std::erase_if(state.elements, [&](const auto& entry) { return entry.first.set.family == table.key.family; });

@@ -49,6 +49,7 @@ void Write(const NftLookup& e, Writer& out) {
 }
 void Write(const NftImmediate& e, Writer& out) { out.Kind('i').Number(e.reg).Text(e.value.ToString()); }
 void Write(const NftCount& e, Writer& out) { out.Kind('n').Text(e.counter); }
+void Write(const NftLimitBy& e, Writer& out) { out.Kind('q').Text(e.map).Number(e.reg); }
 void Write(const NftNotrack&, Writer& out) { out.Kind('u'); }
 void Write(const NftSnat& e, Writer& out) { out.Kind('s').Number(static_cast<unsigned>(e.family)).Number(e.reg); }
 void Write(const NftHash& e, Writer& out) { out.Kind('h').Number(e.reg).Number(e.length_bytes).Number(e.modulus).Number(e.seed); }
@@ -66,6 +67,8 @@ NftBytes::NftBytes(std::span<const std::uint8_t> bytes) : size_(static_cast<std:
 }
 
 NftBytes NftBytes::Of(const IpAddress& address) { return NftBytes(address.bytes()); }
+
+NftBytes NftBytes::Of(const MacAddress& address) { return NftBytes(address.bytes); }
 
 NftBytes NftBytes::Mark(std::uint32_t host_order) {
   std::array<std::uint8_t, 4> bytes{};
@@ -125,6 +128,7 @@ std::string NftBytes::ToString() const {
 std::size_t Bytes(NftSet::Type type) {
   switch (type) {
     case NftSet::Type::kNothing:
+    case NftSet::Type::kLimit:
     case NftSet::Type::kVerdict: return 0;
     case NftSet::Type::kIpv4:
     case NftSet::Type::kMark: return 4;
@@ -134,7 +138,9 @@ std::size_t Bytes(NftSet::Type type) {
     case NftSet::Type::kCgroup:
     case NftSet::Type::kMarkMark:
     case NftSet::Type::kProtocolPort: return 8;
+    case NftSet::Type::kMacIpv4:
     case NftSet::Type::kMarkUserIpv4: return 12;
+    case NftSet::Type::kMacIpv6:
     case NftSet::Type::kMarkUserIpv6: return 24;
     case NftSet::Type::kMarkIpv6: return 20;
   }

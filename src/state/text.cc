@@ -24,6 +24,9 @@ std::string_view ToString(NftSet::Type type) {
     case NftSet::Type::kProtocolPort: return "inet_proto . inet_service";
     case NftSet::Type::kCgroup: return "cgroupsv2";
     case NftSet::Type::kMarkMark: return "mark . mark";
+    case NftSet::Type::kMacIpv4: return "ether_addr . ipv4_addr";
+    case NftSet::Type::kMacIpv6: return "ether_addr . ipv6_addr";
+    case NftSet::Type::kLimit: return "limit";
     case NftSet::Type::kMarkUserIpv4: return "mark . uid . ipv4_addr";
     case NftSet::Type::kMarkUserIpv6: return "mark . uid . ipv6_addr";
   }
@@ -111,6 +114,10 @@ std::string ToString(const NftTable& table) { return std::format("table {} {}", 
 
 std::string ToString(const NftCounter& counter) { return "counter " + ToString(counter.key); }
 
+std::string ToString(const NftLimit& limit) {
+  return std::format("limit {} rate over {} bytes/second burst {} bytes", ToString(limit.key), limit.rate_bytes, limit.extra_bytes);
+}
+
 std::string ToString(const NftSet& set) {
   if (set.value == NftSet::Type::kNothing) {
     return std::format("set {} type {}{}{}{}", ToString(set.key), ToString(set.type), set.intervals ? " interval" : "",
@@ -130,6 +137,7 @@ std::string ToString(const NftElement& element) {
   if (element.key.last != element.key.first) text += "-" + element.key.last.ToString();
   if (const auto* bytes = std::get_if<NftBytes>(&element.value)) text += " : " + bytes->ToString();
   if (const auto* verdict = std::get_if<NftVerdict>(&element.value)) text += " : " + ToString(*verdict);
+  if (const auto* limit = std::get_if<NftLimitName>(&element.value)) text += " : limit " + limit->name;
   if (element.timeout) text += " timeout " + Seconds(*element.timeout);
   return text;
 }

@@ -31,5 +31,6 @@ inline constexpr const char* kBadSelector = "E154";
 inline constexpr const char* kBadName = "E155";
 inline constexpr const char* kBadDuration = "E156";
 inline constexpr const char* kBadUrl = "E157";
+inline constexpr const char* kBadRate = "E158";
 
 }  // namespace egressd::yaml

@@ -26,8 +26,9 @@ constexpr auto kPolicyKeys = std::to_array<Key>({{"description"},
                                                  {"replicas"},
                                                  {"spread"},
                                                  {"prefer"},
-                                                 {"source", Support::kLater, "masquerade"},
-                                                 {"bandwidth", Support::kLater}});
+                                                 {"source"},
+                                                 {"bandwidth"}});
+constexpr auto kBandwidthKeys = std::to_array<Key>({{"egress"}, {"ingress"}, {"burst"}});
 constexpr auto kSelectorKeys = std::to_array<Key>({{"labels"},
                                                    {"select"},
                                                    {"namespace"},
@@ -40,14 +41,6 @@ constexpr auto kSelectorKeys = std::to_array<Key>({{"labels"},
                                                    {"user"},
                                                    {"node"},
                                                    {"node_labels"}});
-
-// True (and reported) when the value is a word that only later builds know.
-bool RefuseWord(Reader& reader, const Node& policy, std::string_view key, std::string_view word, std::string_view hint) {
-  const Node* node = Find(policy, key);
-  if (node == nullptr || !node->is_scalar() || node->text != word) return false;
-  reader.report().Error(*node, kNotSupported, std::format("`{}: {}` is not supported by this build", key, word), std::string(hint));
-  return true;
-}
 
 // A map of labels, or an expression as in `select:`.
 std::vector<policy::Requirement> ReadLabels(Reader& reader, const Node& selector, std::string_view key) {
@@ -201,12 +194,25 @@ void ReadReplicas(Reader& reader, const Node& node, policy::Policy& policy) {
   reader.Choice(node, "prefer", policy.prefer, kPreferences);
 }
 
-void ReadDecision(Reader& reader, const Node& node, policy::Policy& policy) {
-  if (!RefuseWord(reader, node, "action", "route", "write `action: snat`, `direct` or `drop`")) {
-    constexpr auto kActions = std::to_array<std::pair<std::string_view, policy::Action>>(
-        {{"snat", policy::Action::kSnat}, {"direct", policy::Action::kDirect}, {"drop", policy::Action::kDrop}});
-    reader.Choice(node, "action", policy.action, kActions);
+void ReadBandwidth(Reader& reader, const Node& node, policy::Bandwidth& bandwidth) {
+  if (!reader.Map(node, kBandwidthKeys, "a bandwidth")) return;
+  if (node.entries.empty()) {
+    reader.report().Error(node, kEmpty, "an empty bandwidth limits nothing", "bandwidth: {egress: 800M, ingress: 500M}");
   }
+  if (const Node* value = Find(node, "egress")) bandwidth.egress_bits = reader.Bits(*value, policy::kRateLimits).value_or(0);
+  if (const Node* value = Find(node, "ingress")) bandwidth.ingress_bits = reader.Bits(*value, policy::kRateLimits).value_or(0);
+  if (const Node* value = Find(node, "burst")) bandwidth.burst_bits = reader.Bits(*value, policy::kBurstLimits).value_or(0);
+}
+
+void ReadDecision(Reader& reader, const Node& node, policy::Policy& policy) {
+  constexpr auto kActions = std::to_array<std::pair<std::string_view, policy::Action>>({{"snat", policy::Action::kSnat},
+                                                                                        {"route", policy::Action::kRoute},
+                                                                                        {"direct", policy::Action::kDirect},
+                                                                                        {"drop", policy::Action::kDrop}});
+  reader.Choice(node, "action", policy.action, kActions);
+  constexpr auto kSources = std::to_array<std::pair<std::string_view, policy::Source>>(
+      {{"masquerade", policy::Source::kMasquerade}, {"preserve", policy::Source::kPreserve}});
+  reader.Choice(node, "source", policy.source, kSources);
   if (const Node* gateway = Find(node, "gateway")) policy.gateway = reader.Name(*gateway, "the name of a gateway");
   if (const Node* egress_ip = Find(node, "egress_ip")) {
     ReadEgressIp(reader, *egress_ip, policy.egress_ip);
@@ -217,6 +223,7 @@ void ReadDecision(Reader& reader, const Node& node, policy::Policy& policy) {
   constexpr auto kWithoutGateway = std::to_array<std::pair<std::string_view, policy::OnNoGateway>>(
       {{"drop", policy::OnNoGateway::kDrop}, {"direct", policy::OnNoGateway::kDirect}});
   reader.Choice(node, "on_no_gateway", policy.on_no_gateway, kWithoutGateway);
+  if (const Node* bandwidth = Find(node, "bandwidth")) ReadBandwidth(reader, *bandwidth, policy.bandwidth);
 }
 
 }  // namespace

@@ -67,6 +67,8 @@ class Reader {
   enum class BareNumber : std::uint8_t { kSeconds, kRefused };
   std::optional<Duration> Time(const Node& node, const policy::DurationLimits& limits, BareNumber bare);
   void Time(const Node& map, std::string_view key, Duration& value, const policy::DurationLimits& limits, BareNumber bare);
+  // "800M": bits, or bits in a second.
+  std::optional<std::uint64_t> Bits(const Node& node, const policy::BitLimits& limits);
   std::optional<IpAddress> Address(const Node& node);
   std::optional<Prefix> Network(const Node& node);
   std::optional<AddressRange> Range(const Node& node);

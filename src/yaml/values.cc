@@ -1,4 +1,4 @@
-// Addresses, networks, ranges, ports and durations, each with the hint that the usual mistake deserves.
+// Addresses, networks, ranges, ports, durations and bits, each with the hint that the usual mistake deserves.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "egressd/base/bit_rate.h"
 #include "egressd/base/duration.h"
 #include "yaml/codes.h"
 #include "yaml/reader.h"
@@ -164,6 +165,25 @@ void Reader::Time(const Node& map, std::string_view key, Duration& value, const 
   const Node* node = Find(map, key);
   if (node == nullptr) return;
   if (const auto duration = Time(*node, limits, bare)) value = *duration;
+}
+
+std::optional<std::uint64_t> Reader::Bits(const Node& node, const policy::BitLimits& limits) {
+  const std::string expected = std::format("bits {}-{}", FormatBits(limits.lowest), FormatBits(limits.highest));
+  constexpr std::string_view kHint = "write a whole number and one of k, M, G: 500k, 800M, 2G; bits, not bytes";
+  if (ExpectScalar(node, expected) == nullptr) return std::nullopt;
+  const Looks looks = LooksLike(node.text);
+  if (!node.is_quoted && IsAmbiguous(looks)) {
+    report_.Error(node, kAmbiguous, std::format("{} {}, expected {}", Quote(node.text), Words(looks), expected), std::string(kHint));
+    return std::nullopt;
+  }
+  const auto bits = ParseBits(node.text);
+  if (!bits) {
+    report_.Error(node, kBadRate, std::format("expected {}, found {}", expected, Quote(node.text)), std::string(kHint));
+    return std::nullopt;
+  }
+  if (limits.Hold(*bits)) return *bits;
+  report_.Error(node, kBadRate, std::format("{} is out of range, expected {}", Quote(node.text), expected), std::string(kHint));
+  return std::nullopt;
 }
 
 }  // namespace egressd::yaml

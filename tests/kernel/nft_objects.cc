@@ -24,6 +24,11 @@ State EverySetType() {
   AddElement(state, "sources6", NftBytes::Concat({NftBytes::Mark(5), Ip("2001:db8::7")}));
   AddSet(state, "exact_ports", Type::kProtocolPort);
   AddElement(state, "exact_ports", NftBytes::Concat({NftBytes::Byte(6), NftBytes::Port(443)}));
+  AddIntervalSet(state, "origins4", Type::kMacIpv4);
+  AddIntervalSet(state, "origins6", Type::kMacIpv6);
+  const NftBytes mac = NftBytes::Of(MacAddress{.bytes = {0xee, 0x67, 198, 19, 0, 1}});
+  AddRange(state, "origins4", NftBytes::Concat({mac, Ip("172.17.0.0")}), NftBytes::Concat({mac, Ip("172.17.255.255")}));
+  AddRange(state, "origins6", NftBytes::Concat({mac, Ip("fd00:17::")}), NftBytes::Concat({mac, Ip("fd00:17::ffff")}));
   AddSet(state, "empty", Type::kIpv4);
   return state;
 }
@@ -185,6 +190,7 @@ TEST_CASE("nft: rules with every expression are accepted and recognised by their
   AddSet(state, "sources4", Type::kMarkIpv4);
   AddIntervalSet(state, "ports", Type::kProtocolPort);
   AddSet(state, "devices", Type::kInterface);
+  AddIntervalSet(state, "origins4", Type::kMacIpv4);
   const NftBytes low_half = NftBytes::Mark(0xffff), nothing = NftBytes::Mark(0);
   AddChain(state, "other", {});
   AddBaseChain(
@@ -228,6 +234,10 @@ TEST_CASE("nft: rules with every expression are accepted and recognised by their
                {NftPayload{.offset_bytes = 12, .length_bytes = 4},
                 NftHash{.length_bytes = 4, .modulus = 128, .seed = 0x1234}, NftCt{.key = NftCt::Key::kMark, .store = true}}),
           Rule("ct mark set numgen inc mod 128", {NftTurn{.modulus = 128}, NftCt{.key = NftCt::Key::kMark, .store = true}}),
+          Rule("ether saddr . ip saddr in @origins4",
+               {NftMeta{.key = NftMeta::Key::kNfproto}, NftCompare{.value = NftBytes::Byte(2)},
+                NftPayload{.base = NftPayload::Base::kLink, .offset_bytes = 6, .length_bytes = 6},
+                NftPayload{.offset_bytes = 12, .length_bytes = 4, .reg = 10}, NftLookup{.set = "origins4"}}),
           Rule("iifname @devices jump other",
                {NftMeta{.key = NftMeta::Key::kIifname}, NftLookup{.set = "devices"},
                 NftVerdict{.code = NftVerdict::Code::kJump, .chain = "other"}}),
@@ -278,6 +288,49 @@ TEST_CASE("nft: rules with every expression are accepted and recognised by their
     state.chains.at(Name("prerouting")).rules.pop_back();
     CheckReaches(nft, state);
   }
+}
+
+TEST_CASE("nft: limits, and the maps to them, come back as they were committed") {
+  EnterFreshNamespace();
+  auto nft = OpenNft();
+  auto state = WithTable();
+  Put(state.limits, NftLimit{.key = Name("out_web"), .rate_bytes = 100'000'000});
+  Put(state.limits, NftLimit{.key = Name("in_web"), .rate_bytes = 12'500'000'000, .extra_bytes = 4'250'000'000});
+  Put(state.limits, NftLimit{.key = Name("slow"), .rate_bytes = 1000, .extra_bytes = 130'072});
+  Put(state.counters, NftCounter{.key = Name("over_limit")});
+  AddSet(state, "limit_out", Type::kMark, Type::kLimit);
+  for (const std::uint32_t id : {1u, 2u}) AddElement(state, "limit_out", NftBytes::Mark(id), NftLimitName{.name = "out_web"});
+  AddElement(state, "limit_out", NftBytes::Mark(3), NftLimitName{.name = "slow"});
+  AddBaseChain(state, "leave", {.point = NftHook::Point::kPostrouting, .priority = 300},
+               {Rule("limit name ct mark & 0xffff map @limit_out counter name over_limit drop",
+                     {NftCt{.key = NftCt::Key::kMark}, NftBitwise{.mask = NftBytes::Mark(0xffff), .xor_ = NftBytes::Mark(0)},
+                      NftLimitBy{.map = "limit_out"}, NftCount{.counter = "over_limit"},
+                      NftVerdict{.code = NftVerdict::Code::kDrop}})});
+  CheckReaches(nft, state);
+
+  SUBCASE("another rate, with everything that refers to it") {
+    state.limits.at(Name("out_web")).rate_bytes = 1'000'000;
+    CheckReaches(nft, state);
+  }
+  SUBCASE("an element refers to another limit") {
+    AddElement(state, "limit_out", NftBytes::Mark(2), NftLimitName{.name = "slow"});
+    CheckReaches(nft, state);
+  }
+  SUBCASE("a limit goes with its elements") {
+    for (const std::uint32_t id : {1u, 2u}) {
+      state.elements.erase({.set = Name("limit_out"), .first = NftBytes::Mark(id), .last = NftBytes::Mark(id)});
+    }
+    state.limits.erase(Name("out_web"));
+    CheckReaches(nft, state);
+  }
+  SUBCASE("limits, map and rule go together") {
+    state.limits.clear();
+    state.sets.clear();
+    state.elements.clear();
+    state.chains.clear();
+    CheckReaches(nft, state);
+  }
+  SUBCASE("the table goes with all that is in it") { CheckReaches(nft, State{}); }
 }
 
 }  // namespace egressd::kernel::test

@@ -147,6 +147,12 @@ TEST_CASE("nft: sets of intervals, of ports and of marks with addresses match wh
   CHECK(nft.CounterPackets("device") == 4);
 }
 
+CountsByMark CountsOf(Nft& nft, const std::string& set) {
+  CountsByMark counts;
+  REQUIRE(nft.AddCounts(set, counts).has_value());
+  return counts;
+}
+
 TEST_CASE("nft: the elements of a set that counts count the packets that find them, and its other changes do not disturb that") {
   EnterFreshNamespace();
   auto nft = OpenNft();
@@ -157,22 +163,23 @@ TEST_CASE("nft: the elements of a set that counts count the packets that find th
   AddElement(state, "seen", NftBytes::Mark(8));
   AddBaseChain(state, "output", kOutput, {Rule("seen", {NftImmediate{.value = NftBytes::Mark(7)}, NftLookup{.set = "seen"}})});
   CheckReaches(nft, state);
-  CHECK(nft.CountsIn("seen").value() == CountsByMark{{7, {}}, {8, {}}});
+  CHECK(CountsOf(nft, "seen") == CountsByMark{{7, {}}, {8, {}}});
   CHECK(SendUdp({"127.0.0.1", "127.0.0.1", 6000}).has_value());
   CHECK(SendUdp({"127.0.0.1", "127.0.0.1", 6000}).has_value());
-  const auto counted = nft.CountsIn("seen").value();
+  const auto counted = CountsOf(nft, "seen");
   CHECK(counted.at(7).packets == 2);
   CHECK(counted.at(7).bytes >= 2 * (20 + 8));
   CHECK(counted.at(8) == Count{});
   AddElement(state, "seen", NftBytes::Mark(9));
   CheckReaches(nft, state);  // what was counted is no difference
-  CHECK(nft.CountsIn("seen").value() == CountsByMark{{7, counted.at(7)}, {8, {}}, {9, {}}});
-  CHECK(nft.CountsIn("nowhere").error().kind == ErrorKind::kNotFound);
+  CHECK(CountsOf(nft, "seen") == CountsByMark{{7, counted.at(7)}, {8, {}}, {9, {}}});
+  CountsByMark nothing;
+  CHECK(nft.AddCounts("nowhere", nothing).error().kind == ErrorKind::kNotFound);
 
   // A set that only looks like it, without counters, is not ours.
   state.sets.at(Name("seen")).counts = false;
   CheckReaches(nft, state);
-  CHECK(nft.CountsIn("seen").value().empty());
+  CHECK(CountsOf(nft, "seen").empty());
 }
 
 TEST_CASE("nft: ct state and direction, notrack and drop do to packets what they say") {

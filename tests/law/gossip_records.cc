@@ -39,6 +39,12 @@ Record ArbitraryFullRecord() {
   std::map<IpAddress, std::uint64_t> claims;
   for (int n = *rc::gen::inRange(0, 6); n > 0; --n) claims[ArbitraryAddress()] = *rc::gen::arbitrary<std::uint64_t>();
   for (const auto& [address, term] : claims) record.claims.push_back({.address = address, .term = term});
+  std::map<Prefix, std::uint64_t> networks;
+  for (int n = *rc::gen::inRange(0, 4); n > 0; --n) {
+    const IpAddress address = ArbitraryAddress();
+    networks[Prefix::Containing(address, *rc::gen::inRange(0, AddressBits(address.family()) + 1))] = *rc::gen::arbitrary<std::uint64_t>();
+  }
+  for (const auto& [prefix, term] : networks) record.networks.push_back({.prefix = prefix, .term = term});
   return record;
 }
 

@@ -36,7 +36,9 @@ struct World {
     if (Chance(50)) set.pools["pool"].ipv6 = {AddressRange::Parse("2001:db8:1::100-2001:db8:1::1ff").value()};
     set.gateways["g"] = {.name = "g", .is_default = true, .nodes = {.names = {"n1", "n2"}}, .pools = {"pool"}};
     for (auto& [name, policy] : set.policies) {
-      policy.action = OneOf({policy::Action::kSnat, policy::Action::kSnat, policy::Action::kDirect, policy::Action::kDrop});
+      using enum policy::Action;
+      policy.action = OneOf({kSnat, kSnat, kRoute, kDirect, kDrop});
+      if (Chance(20)) policy.source = policy::Source::kPreserve;
       if (Chance(20)) {
         policy.egress_ip.kind = policy::EgressIpChoice::Kind::kNode;
       } else if (Chance(50)) {
@@ -45,6 +47,7 @@ struct World {
         policy.prefer = OneOf({policy::Prefer::kAny, policy::Prefer::kLocal});
       }
       if (Chance(30)) policy.on_no_gateway = policy::OnNoGateway::kDirect;
+      if (Chance(30)) policy.bandwidth = {.egress_bits = OneOf<std::uint64_t>({0, 8000, 1'000'000'000}), .ingress_bits = 50'000'000};
     }
     bindings = policy::Bind(set, {}).value().bindings;
     for (const policy::Binding& binding : bindings) {
@@ -75,11 +78,12 @@ struct World {
 
 // Everything that the state's rules and elements refer to.
 struct References {
-  std::set<state::NftName> sets, chains, counters;
+  std::set<state::NftName> sets, chains, counters, limits;
 };
 
 void Collect(const state::NftExpression& expression, state::NftFamily family, References& to) {
   if (const auto* lookup = std::get_if<state::NftLookup>(&expression)) to.sets.insert({family, lookup->set});
+  if (const auto* limit = std::get_if<state::NftLimitBy>(&expression)) to.sets.insert({family, limit->map});
   if (const auto* count = std::get_if<state::NftCount>(&expression)) to.counters.insert({family, count->counter});
   if (const auto* verdict = std::get_if<state::NftVerdict>(&expression); verdict != nullptr && !verdict->chain.empty())
       to.chains.insert({family, verdict->chain});
@@ -96,6 +100,8 @@ References ReferencesOf(const State& state) {
     references.sets.insert(key.set);
     const auto* verdict = std::get_if<state::NftVerdict>(&element.value);
     if (verdict != nullptr) references.chains.insert({key.set.family, verdict->chain});
+    const auto* limit = std::get_if<state::NftLimitName>(&element.value);
+    if (limit != nullptr) references.limits.insert({key.set.family, limit->name});
   }
   return references;
 }
@@ -129,6 +135,11 @@ TEST_CASE("law: whatever a rule or an element names is in the state, and every n
     for (const state::NftName& name : references.sets) RC_ASSERT(state.sets.contains(name));
     for (const state::NftName& name : references.chains) RC_ASSERT(state.chains.contains(name));
     for (const state::NftName& name : references.counters) RC_ASSERT(state.counters.contains(name));
+    for (const auto& [key, limit] : state.limits) {
+      RC_ASSERT(IsNftName(key.name));
+      RC_ASSERT(references.limits.contains(key));  // no limit that nothing is held to
+    }
+    for (const state::NftName& name : references.limits) RC_ASSERT(state.limits.contains(name));
     for (const auto& [key, set] : state.sets) RC_ASSERT(state.tables.contains({.family = key.family, .name = "egressd"}));
     for (const auto& [key, set] : state.sets) RC_ASSERT(IsNftName(key.name));
     for (const auto& [key, chain] : state.chains) {

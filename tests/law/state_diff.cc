@@ -39,12 +39,14 @@ void Fill(Route& o) {
 void Fill(Rule& o) { o.key = {.family = AnyFamily(), .priority = Few(), .mark = Few(), .table = Few()}; }
 void Fill(NftTable& o) { o.key = {.family = AnyName().family, .name = Name()}; }
 void Fill(NftCounter& o) { o.key = AnyName(); }
+void Fill(NftLimit& o) { o = {.key = AnyName(), .rate_bytes = Few(), .extra_bytes = Few()}; }
 void Fill(NftSet& o) {
   o = {.key = AnyName(), .type = Coin() ? NftSet::Type::kIpv4 : NftSet::Type::kMark, .intervals = Coin(), .timeouts = Coin()};
 }
 void Fill(NftElement& o) {
   o = {.key = {AnyName(), NftBytes::Mark(Few()), NftBytes::Mark(Few())}};
   if (Coin()) o.value = AnyVerdict();
+  else if (Coin()) o.value = NftLimitName{.name = Name()};
   else o.value = NftBytes::Mark(Few());
   if (Coin()) o.timeout = kTimeoutGrain * Few();
 }

@@ -62,7 +62,9 @@ class FakeKernel {
   Result<void> Renew(const state::State& desired, const std::optional<std::set<IpAddress>>& egress_ips = std::nullopt) {
     EndLeases();
     std::set<state::NftBytes> keys;
-    if (egress_ips) std::ranges::transform(*egress_ips, std::inserter(keys, keys.end()), &state::NftBytes::Of);
+    if (egress_ips) {
+      for (const IpAddress& address : *egress_ips) keys.insert(state::NftBytes::Of(address));
+    }
     const auto is_meant = [&](const auto& entry) { return entry.second.timeout && (!egress_ips || keys.contains(entry.first.first)); };
     if (std::ranges::none_of(desired.elements, is_meant)) return {};
     if (!awake_) return Late();

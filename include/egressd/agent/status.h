@@ -52,6 +52,8 @@ struct PolicyStatus {
   std::string gateway;
   std::vector<policy::Binding> bindings;
   std::vector<std::string> nodes;              // holders of its egress IPs
+  policy::Source source = policy::Source::kMasquerade;
+  policy::Bandwidth bandwidth;
   std::size_t workloads = 0;                   // addresses of known workloads that it selects
 };
 struct Health {

@@ -29,6 +29,14 @@ struct Claim {
   auto operator<=>(const Claim&) const = default;
 };
 
+// "Workloads of mine in this network keep their address": gateways route it back here, unless somebody said so before (the smaller term,
+// then the earlier name; see agent/networks.h).
+struct Network {
+  Prefix prefix;                             // no bits set behind its length
+  std::uint64_t term = 0;
+  auto operator<=>(const Network&) const = default;
+};
+
 // Which policy a node has in force. The larger one wins everywhere; number 0 = none.
 struct Version {
   std::uint64_t number = 0;
@@ -64,14 +72,18 @@ struct Record {
   bool drained = false;                      // hands over what it holds and takes nothing
   std::vector<Offer> offers;                 // of what it holds, in order of address
   std::vector<IpAddress> prepared;           // offered to it, and ready to be taken; in order
+  std::vector<Network> networks;             // in order of prefix
   auto operator<=>(const Record&) const = default;
 };
 
-inline constexpr std::size_t kNameLimit = 255, kLabelLimit = 128, kLabelBytesLimit = 255, kClaimLimit = 2048;
+inline constexpr std::size_t kNameLimit = 255, kLabelLimit = 128, kLabelBytesLimit = 255, kClaimLimit = 2048, kNetworkLimit = 256;
 
 void Write(Writer& writer, const Record& record);
 // Fails the reader on anything that breaks the invariants.
 Record ReadRecord(Reader& reader);
+void Write(Writer& writer, const std::vector<Network>& networks);
+// Fails the reader on more than kNetworkLimit, on order, and on bits behind a length.
+std::vector<Network> ReadNetworks(Reader& reader);
 void Write(Writer& writer, const Stamp& stamp);
 Stamp ReadStamp(Reader& reader);
 void Write(Writer& writer, const Version& version);

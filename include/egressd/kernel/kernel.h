@@ -69,8 +69,9 @@ class Kernel {
 
   // Packets counted by the named nft counter, 0 when it is not there.
   std::uint64_t CounterPackets(const std::string& counter);
-  // What the elements of a set of marks have counted, since each was put there (NftSet::counts). kNotFound: there is no such set.
-  Result<CountsByMark> CountsIn(const std::string& set);
+  // Adds what the elements of a set, whose keys begin with a mark, have counted since each was put there (NftSet::counts). kNotFound: there
+  // is no such set.
+  Result<void> AddCounts(const std::string& set, CountsByMark& into);
 
   // Removes every object of egressd and restores the sysctls.
   Result<state::Transaction> Cleanup();

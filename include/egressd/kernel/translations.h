@@ -35,7 +35,8 @@ struct TunnelAddresses {
   IpAddress ipv4;
   IpAddress ipv6;
 };
-// Every connection of this node that goes through one of the ids. translated_port is source_port: only the gateway knows better.
+// Every connection of this node that goes through one of the ids, with the tunnel address or its own as the source. translated_port is
+// source_port: only the gateway knows better.
 Result<std::vector<state::Translation>> CollectTranslations(Conntrack& conntrack, const std::set<EgressId>& ids,
                                                             const TunnelAddresses& own, const MarkMatch& decided);
 

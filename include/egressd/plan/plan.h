@@ -36,6 +36,7 @@ struct Peer {
   std::string name;
   IpAddress underlay;
   TunnelIdentity identity;
+  std::vector<Prefix> networks = {};  // of its workloads that keep their address: routed back to it, disjoint from everybody else's
   auto operator<=>(const Peer&) const = default;
 };
 
@@ -77,13 +78,15 @@ struct Inputs {
   // Had here until a policy gave it up, a short while ago. Who still sends to it hears nothing: not a redirect, not "unreachable", which
   // would come from an address of the node itself.
   std::set<IpAddress> former;
+  // Networks of this node whose workloads may keep their address: as far as they are nobody else's.
+  std::vector<Prefix> networks;
   bool operator==(const Inputs&) const = default;
 };
 
 // Slots 1-199 are peers'. 200-219 are uplinks of this node that are not its default route's device (handed out by Build in order of
 // device name). 220-253 are routers of pools in a subnet of their own (by a hash, so that one that comes or goes seldom moves another).
-// 254 marks replies from the tunnel for the reverse-path filter.
-inline constexpr std::uint8_t kLastPeerSlot = 199, kFirstUplinkSlot = 200, kLastUplinkSlot = 219, kReplySlot = 254;
+// 254 marks replies from the tunnel for the reverse-path filter, 255 replies to workloads of peers that kept their address.
+inline constexpr std::uint8_t kLastPeerSlot = 199, kFirstUplinkSlot = 200, kLastUplinkSlot = 219, kReplySlot = 254, kHomeSlot = 255;
 inline constexpr std::uint8_t kFirstSubnetSlot = 220, kLastSubnetSlot = 253;
 static_assert(kLastSubnetSlot - kFirstSubnetSlot + 1 == policy::kMostSubnets);
 
@@ -94,8 +97,9 @@ constexpr std::uint16_t DecisionIn(std::uint32_t connection_mark) {
   return (connection_mark & kDecidedMask) == kDecided ? static_cast<std::uint16_t>(connection_mark & 0xffff) : std::uint16_t{0};
 }
 
-// Sets of connection marks, one of each id that this node holds: what has left with its egress IP, and what has come back. They only count.
-inline constexpr std::string_view kSentSet = "sent", kReceivedSet = "received";
+// Sets whose elements begin with the connection mark of an id that this node holds, and count: what has left with its egress IP, and what
+// has come back.
+inline constexpr std::string_view kSentSets[] = {"sources4", "sources6"}, kReceivedSet = "received";
 
 state::State Build(const Inputs& inputs);
 
@@ -109,6 +113,12 @@ bool UpdateProcesses(const Inputs& inputs, state::State& state);
 // The networks that `to: external` leaves out on this node: the set's, every node's underlay address and those to join, tunnel networks,
 // connected networks of workloads, this host's own addresses, loopback, link-local, multicast, broadcast.
 policy::InternalNetworks InternalOf(const Inputs& inputs);
+
+// The networks of this node in which workloads are that policies let keep their address, in order: to be told to the gateways.
+std::vector<Prefix> KeptNetworks(const Inputs& inputs);
+
+// The first network that is connected to this host and shares addresses with `network`; nullopt = none.
+std::optional<Prefix> ConnectedOverlap(const state::Host& host, const Prefix& network);
 
 // Does the guard of this node drop what goes from here to there? `internal` is InternalOf the same inputs.
 bool IsGuardedAgainst(const Inputs& inputs, const policy::InternalNetworks& internal, const policy::Flow& flow);

@@ -35,7 +35,7 @@ struct Bindings {
   auto operator<=>(const Bindings&) const = default;
 };
 
-// `set` is valid. Enabled policies with action snat get bindings: one for each family that their pool, address or gateway offers.
+// `set` is valid. Enabled policies with action snat or route get bindings: one for each family that their pool, address or gateway offers.
 // Findings (errors) when a pool has no unused address left for `auto`, or the ids are exhausted.
 std::expected<Bindings, std::vector<Finding>> Bind(const PolicySet& set, const Bindings& previous);
 

@@ -1,4 +1,4 @@
-// The bounds of what can be written about takeover and replicas, stated once.
+// The bounds of what can be written about takeover, replicas and bandwidth, stated once.
 // The YAML reader refuses what is outside of them, Validate does so for whatever comes from elsewhere.
 #pragma once
 
@@ -27,5 +27,16 @@ inline constexpr std::uint16_t kMostReplicas = 16;
 // Each has a route table of its own on a gateway (plan/plan.h).
 inline constexpr std::size_t kMostSubnets = 34;
 inline constexpr std::uint16_t kLastVlan = 4094;
+
+
+struct BitLimits {
+  std::uint64_t lowest;
+  std::uint64_t highest;
+  bool Hold(std::uint64_t bits) const { return lowest <= bits && bits <= highest; }
+};
+// Of a rate. The kernel counts nanoseconds in 64 bits, which end at twice this (net/netfilter/nft_limit.c).
+inline constexpr BitLimits kRateLimits{8'000, 100'000'000'000};
+// What the kernel takes of a bucket beyond one second's is a number of bytes in 32 bits.
+inline constexpr BitLimits kBurstLimits{8'000, 34'000'000'000};
 
 }  // namespace egressd::policy

@@ -18,6 +18,7 @@
 
 #include "egressd/base/address.h"
 #include "egressd/base/time.h"
+#include "egressd/policy/decision.h"
 #include "egressd/policy/pool.h"
 
 namespace egressd::policy {
@@ -76,9 +77,6 @@ struct PortRange {
   auto operator<=>(const PortRange&) const = default;
 };
 
-enum class Action : std::uint8_t { kSnat, kDirect, kDrop };
-enum class OnNoGateway : std::uint8_t { kDrop, kDirect };
-
 // Egress IPs that stand together; at least one is set.
 struct AddressPair {
   std::optional<IpAddress> ipv4;
@@ -93,13 +91,6 @@ struct EgressIpChoice {
   std::vector<AddressPair> addresses;  // with kAddress: at least one, in the order of the file
   auto operator<=>(const EgressIpChoice&) const = default;
 };
-
-// Which of its egress IPs a policy of several gives to a new connection.
-enum class Spread : std::uint8_t {
-  kSource,  // always the same one to a source address
-  kFlow,    // all of them in turn
-};
-enum class Prefer : std::uint8_t { kAny, kLocal };
 
 struct Policy {
   std::string name;
@@ -118,7 +109,9 @@ struct Policy {
   std::uint16_t replicas = 0;             // egress IPs at work at once; 0 = all that `egress_ip` lists, else one
   Spread spread = Spread::kSource;
   Prefer prefer = Prefer::kAny;           // kLocal: of its egress IPs, those that the workload's own node has
+  Source source = Source::kMasquerade;
   OnNoGateway on_no_gateway = OnNoGateway::kDrop;
+  Bandwidth bandwidth;
   auto operator<=>(const Policy&) const = default;
 };
 
@@ -205,6 +198,10 @@ std::vector<const Policy*> InOrder(const PolicySet& set);
 // `gateway: self`: what a policy names instead of a gateway when every node translates for its own workloads. No gateway has this name.
 inline constexpr std::string_view kSelf = "self";
 bool LeavesFromOwnNode(const Policy& policy);
+// Snat or route.
+bool UsesGateway(const Policy& policy);
+// Does the gateway see the workload's own address?
+bool KeepsSource(const Policy& policy);
 // How many egress IPs of each family the policy wants.
 std::size_t ReplicasOf(const Policy& policy);
 // The gateway that a policy uses: its own, else that of its own `namespace:`, else the default one; nullptr when there is none.

@@ -1,145 +1,25 @@
-// nftables as values: tables, counters, sets and maps, their elements, chains and rules.
-//
-// A rule is a list of expressions, one for one what the kernel's virtual machine executes (net/netfilter/nft_*.c), over registers
-// 1-4 of 16 bytes. The kernel never changes a rule in place, so a rule is recognised by the digest that travels in its user data
-// (NFTNL_UDATA_RULE_COMMENT, visible as `comment "…"`), and expressions need no decoding.
+// nftables as values: tables, counters, limits, sets and maps, their elements, chains and rules.
 //
 // 1. Everything lives in the tables `inet egressd` and `arp egressd`; the family is part of each key. Tables share nothing.
 // 2. Values are in the byte order that the kernel compares: addresses and ports in network order, marks in host order,
 //    interface names padded with zeros to 16 bytes.
 #pragma once
 
-#include <array>
 #include <compare>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "egressd/base/address.h"
 #include "egressd/base/time.h"
 #include "egressd/state/nft_bytes.h"
+#include "egressd/state/nft_rule.h"
 
 namespace egressd::state {
 
 enum class NftFamily : std::uint8_t { kInet = 1, kArp = 3 };  // NFPROTO_INET, NFPROTO_ARP
-
-struct NftVerdict {
-  enum class Code : std::uint8_t { kAccept, kDrop, kReturn, kJump, kGoto };
-  Code code = Code::kReturn;
-  std::string chain;  // for kJump and kGoto
-  auto operator<=>(const NftVerdict&) const = default;
-};
-
-// ---- expressions ------------------------------------------------------------------------------------------------------------
-
-using NftRegister = std::uint8_t;  // 1-4
-
-struct NftMeta {  // load (set == false) or store a packet property; kSkuid, in network order, ends the rule where there is no process
-  enum class Key : std::uint8_t { kMark, kNfproto, kL4proto, kIifname, kOifname, kSkuid };
-  Key key = Key::kMark;
-  NftRegister reg = 1;
-  bool store = false;
-  auto operator<=>(const NftMeta&) const = default;
-};
-struct NftCt {  // load or store a connection property; loads of an untracked or invalid packet end the rule, except kState
-  enum class Key : std::uint8_t { kState, kDirection, kMark };
-  Key key = Key::kState;
-  NftRegister reg = 1;
-  bool store = false;
-  auto operator<=>(const NftCt&) const = default;
-};
-inline constexpr std::uint32_t kCtStateInvalid = 1, kCtStateEstablished = 2, kCtStateRelated = 4, kCtStateNew = 8, kCtStateUntracked = 64;
-struct NftPayload {  // load or store bytes of the packet; checksums stay as they are
-  enum class Base : std::uint8_t { kNetwork = 1, kTransport = 2 };
-  Base base = Base::kNetwork;
-  std::uint32_t offset_bytes = 0;
-  std::uint32_t length_bytes = 0;
-  NftRegister reg = 1;
-  bool store = false;
-  auto operator<=>(const NftPayload&) const = default;
-};
-struct NftCgroup {  // load the id (8 bytes) of the cgroup at this depth that the socket was made in; ends the rule where there is none
-  std::uint8_t level = 1;
-  NftRegister reg = 1;
-  auto operator<=>(const NftCgroup&) const = default;
-};
-struct NftCompare {  // end the rule unless reg == value (or != with negate)
-  NftRegister reg = 1;
-  NftBytes value;
-  bool negate = false;
-  auto operator<=>(const NftCompare&) const = default;
-};
-struct NftBitwise {  // reg = (reg & mask) ^ xor_
-  NftRegister reg = 1;
-  NftBytes mask;
-  NftBytes xor_;
-  auto operator<=>(const NftBitwise&) const = default;
-};
-struct NftLookup {  // set: end the rule on a miss (or hit, with negate); map: on a miss end the rule, else result = value
-  std::string set;
-  NftRegister reg = 1;
-  enum class Result : std::uint8_t { kNone, kValue, kVerdict };  // kValue: written to `value_reg`
-  Result result = Result::kNone;
-  NftRegister value_reg = 1;
-  bool negate = false;  // only with kNone
-  auto operator<=>(const NftLookup&) const = default;
-};
-struct NftImmediate {  // reg = value
-  NftRegister reg = 1;
-  NftBytes value;
-  auto operator<=>(const NftImmediate&) const = default;
-};
-struct NftCount {  // counts into the named counter
-  std::string counter;
-  auto operator<=>(const NftCount&) const = default;
-};
-struct NftNotrack {
-  auto operator<=>(const NftNotrack&) const = default;
-};
-struct NftSnat {  // snat to the address in `reg`; keeps the port where it can
-  Family family = Family::kIpv4;
-  NftRegister reg = 1;
-  auto operator<=>(const NftSnat&) const = default;
-};
-struct NftHash {  // reg = hash of `length_bytes` bytes in `reg`, 0 to modulus - 1
-  NftRegister reg = 1;
-  std::uint32_t length_bytes = 0;
-  std::uint32_t modulus = 2;
-  std::uint32_t seed = 0;
-  auto operator<=>(const NftHash&) const = default;
-};
-struct NftTurn {  // reg = 0, 1, … modulus - 1, 0, … : one further with each packet that gets here
-  NftRegister reg = 1;
-  std::uint32_t modulus = 2;
-  auto operator<=>(const NftTurn&) const = default;
-};
-struct NftClampMss {  // lowers the MSS option of a TCP segment; the kernel never raises it (net/netfilter/nft_exthdr.c)
-  std::uint16_t mss_bytes = 0;
-  auto operator<=>(const NftClampMss&) const = default;
-};
-
-using NftExpression = std::variant<NftMeta, NftCt, NftPayload, NftCgroup, NftCompare, NftBitwise, NftLookup, NftImmediate, NftCount,
-                                    NftNotrack, NftSnat, NftHash, NftTurn, NftClampMss, NftVerdict>;
-
-struct NftRule {
-  std::string text;  // what it says, in nft's words; for people, at most 96 bytes of it go into the comment
-  std::vector<NftExpression> expressions;
-  // Observed rules have no expressions, only this. Desired rules get it from Seal().
-  std::string digest;  // 16 hexadecimal digits; empty = a foreign rule
-  bool operator==(const NftRule& other) const { return digest == other.digest; }
-};
-
-// The same rule with its digest over text and expressions filled in.
-NftRule Seal(NftRule rule);
-// "egressd:<digest> <text>", as it stands in the kernel; and back (an empty digest for a comment that is not ours).
-std::string RuleComment(const NftRule& rule);
-std::string DigestInComment(std::string_view comment);
-
-// ---- kinds ------------------------------------------------------------------------------------------------------------------
 
 struct NftTable {
   struct Key {
@@ -162,12 +42,23 @@ struct NftCounter {
   auto operator<=>(const NftCounter&) const = default;
 };
 
+// A token bucket, which elements of maps (NftSet::Type::kLimit) refer to. The kernel's own is never smaller than what the rate gives in a
+// second (net/netfilter/nft_limit.c), and never changes: another rate is another object of the same name, with a full bucket.
+struct NftLimit {
+  using Key = NftName;
+  Key key;
+  std::uint64_t rate_bytes = 0;   // per second; at least 1
+  std::uint32_t extra_bytes = 0;  // of the bucket, over those of one second
+  auto operator<=>(const NftLimit&) const = default;
+};
+
 // A set, or a map when `value` is not kNothing.
 struct NftSet {
   using Key = NftName;
   // What nft shows. The kernel itself only knows lengths.
   enum class Type : std::uint8_t { kNothing, kIpv4, kIpv6, kMark, kInterface, kVerdict, kMarkIpv4, kMarkIpv6, kProtocolPort, kCgroup,
-                                  kMarkUserIpv4, kMarkUserIpv6, kMarkMark };  // the user in network order: ranges are compared byte by byte
+                                  kMarkUserIpv4, kMarkUserIpv6, kMarkMark, kMacIpv4, kMacIpv6,
+                                  kLimit };  // the user in network order: ranges are compared byte by byte
   Key key;
   Type type = Type::kIpv4;
   Type value = Type::kNothing;
@@ -176,7 +67,11 @@ struct NftSet {
   bool counts = false;     // each element counts the packets that found it; as long as it is there
   auto operator<=>(const NftSet&) const = default;
 };
-// Length in bytes of a key or value of this type (kVerdict: 0).
+struct NftLimitName {  // the value of an element of such a map; the limit is in the map's family
+  std::string name;
+  auto operator<=>(const NftLimitName&) const = default;
+};
+// Length in bytes of a key or value of this type (kVerdict, kLimit: 0).
 std::size_t Bytes(NftSet::Type type);
 
 // The kernel counts timeouts in ticks of 1 to 10 ms. In multiples of this, what it was told is what it tells (nft_element.cc).
@@ -191,7 +86,7 @@ struct NftElement {
     NftBytes last;  // sets with intervals: the last value of the range, included; others: same as first
     auto operator<=>(const Key&) const = default;
   } key;
-  std::variant<std::monostate, NftBytes, NftVerdict> value;
+  std::variant<std::monostate, NftBytes, NftVerdict, NftLimitName> value;
   std::optional<Duration> timeout;  // a multiple of kTimeoutGrain; observed: what the element was given, never what is left
   auto operator<=>(const NftElement&) const = default;
 };

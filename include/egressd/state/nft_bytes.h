@@ -19,6 +19,7 @@ class NftBytes {
   NftBytes() = default;
   explicit NftBytes(std::span<const std::uint8_t> bytes);
   static NftBytes Of(const IpAddress& address);
+  static NftBytes Of(const MacAddress& address);
   static NftBytes Mark(std::uint32_t host_order);         // 4 bytes, host order
   static NftBytes Port(std::uint16_t port);               // 2 bytes, network order
   static NftBytes Byte(std::uint8_t value);

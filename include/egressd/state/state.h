@@ -144,6 +144,7 @@ struct State {
   Objects<Rule> rules;
   Objects<NftTable> tables;
   Objects<NftCounter> counters;
+  Objects<NftLimit> limits;
   Objects<NftSet> sets;
   Objects<NftChain> chains;
   Objects<NftElement> elements;
@@ -165,6 +166,7 @@ void ForEachKind(F&& f, States&... states) {
   f(states.rules...);
   f(states.tables...);
   f(states.counters...);
+  f(states.limits...);
   f(states.sets...);
   f(states.chains...);
   f(states.elements...);
@@ -190,6 +192,7 @@ std::string ToString(const Route&);
 std::string ToString(const Rule&);
 std::string ToString(const NftTable&);
 std::string ToString(const NftCounter&);
+std::string ToString(const NftLimit&);
 std::string ToString(const NftSet&);
 std::string ToString(const NftChain&);
 std::string ToString(const NftElement&);

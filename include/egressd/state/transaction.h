@@ -27,7 +27,7 @@ namespace egressd::state {
 enum class Operation : std::uint8_t { kCreate, kReplace, kRemove };
 std::string_view ToString(Operation operation);
 
-using Object = std::variant<Sysctl, Link, Vlan, Address, Neighbour, FdbEntry, Route, Rule, NftTable, NftCounter, NftSet, NftChain,
+using Object = std::variant<Sysctl, Link, Vlan, Address, Neighbour, FdbEntry, Route, Rule, NftTable, NftCounter, NftLimit, NftSet, NftChain,
                             NftElement, EgressAddress>;
 
 struct Step {

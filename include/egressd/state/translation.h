@@ -13,7 +13,7 @@ namespace egressd::state {
 struct Translation {
   EgressId id;
   std::uint8_t protocol = 0;           // 6 tcp, 17 udp, 1 icmp, 58 icmpv6
-  IpAddress source;                    // tunnel address of the source node
+  IpAddress source;                    // tunnel address of the source node; the workload's own where its policy keeps it
   IpAddress destination;
   std::uint16_t source_port = 0;       // as it comes out of the tunnel; ICMP: the identifier
   std::uint16_t destination_port = 0;  // ICMP: type << 8 | code

@@ -1,4 +1,4 @@
-// One agent alone, with a parser of its own: the text names the policies, one a line, `name [direct|drop]`; the names `strict`,
+// One agent alone, with a parser of its own: the text names the policies, one a line, `name [direct|drop|route]`; the names `strict`,
 // `checked` and `routed` make the gateway so, `own` speaks of a unit.
 #include "egressd/agent/agent.h"
 
@@ -31,6 +31,7 @@ std::expected<policy::PolicySet, std::vector<policy::Finding>> ParseLines(std::s
     if (one.name == "own") selector = {.units = {"nginx.service"}};
     one.from = {selector};
     one.action = action == "direct" ? policy::Action::kDirect : action == "drop" ? policy::Action::kDrop : policy::Action::kSnat;
+    if (action == "route") one.action = policy::Action::kRoute;
     set.policies[one.name] = one;
   }
   return set;
@@ -387,6 +388,10 @@ TEST_CASE("a connection may stay as long as the same would be decided for it now
   CHECK(!may_stay(outwards, *binding.egress_ip, id));
   solo.Apply("mailer drop");
   CHECK(!may_stay(outwards, outwards.source, kDirectMark));
+  solo.Apply("mailer route");
+  const policy::Binding routed = solo.agent->status().policies[0].bindings.at(0);
+  CHECK(may_stay(outwards, outwards.source, routed.id.value));
+  CHECK(!may_stay(outwards, *routed.egress_ip, routed.id.value));  // from when it was translated
 }
 
 TEST_CASE("a node that leaves holds nothing any more") {

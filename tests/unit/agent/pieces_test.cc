@@ -139,7 +139,7 @@ TEST_CASE("a generation and the stored state survive their bytes; damage is noti
   std::swap(generation.bindings.bindings[0], generation.bindings.bindings[1]);
   CHECK(!DecodeGeneration(EncodeGeneration(generation)));
 
-  const Stored stored{.incarnation = 5, .tunnel_number = 6, .peers = {{.address = Ip("192.0.2.1"), .port = 7947}}, .generation = content};
+  Stored stored{.incarnation = 5, .tunnel_number = 6, .peers = {{.address = Ip("192.0.2.1"), .port = 7947}}, .generation = content};
   const std::string bytes = Encode(stored);
   CHECK(DecodeStored(bytes) == stored);
   CHECK(!DecodeStored(""));
@@ -148,6 +148,8 @@ TEST_CASE("a generation and the stored state survive their bytes; damage is noti
     damaged[i] = static_cast<char>(damaged[i] ^ 1);
     CHECK(!DecodeStored(damaged));
   }
+  stored.networks = {{.prefix = *Prefix::Parse("172.17.0.0/16"), .term = 3}, {.prefix = *Prefix::Parse("fd00:17::/64"), .term = 1}};
+  CHECK(DecodeStored(Encode(stored)) == stored);
 }
 
 TEST_CASE("the last 64 applied contents are remembered, each once") {

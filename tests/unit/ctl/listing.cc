@@ -53,6 +53,20 @@ TEST_CASE("a lease has a column where an egress IP has one, and with -o wide; co
         "203.0.113.7  ipv4    edge     gw1   held   -      12     -     -         -\n");
 }
 
+TEST_CASE("what a policy keeps and what limits it have columns where one does") {
+  const auto policy = [](const char* source, Json bandwidth) {
+    return Json::Object{{"name", "web"}, {"action", "snat"}, {"gateway", "edge"}, {"egress_ips", Json::Array{"203.0.113.7"}},
+                        {"enabled", true}, {"nodes", Json::Array{"gw1"}}, {"workloads", 2}, {"connections", Json()}, {"source", source},
+                        {"bandwidth", std::move(bandwidth)}};
+  };
+  CHECK(List("policies", {policy("masquerade", Json())}) ==
+        "POLICY  ACTION  GATEWAY  EGRESS IP    NODE  WORKLOADS  CONNS\n"
+        "web     snat    edge     203.0.113.7  gw1   2          -\n");
+  CHECK(List("policies", {policy("preserve", Json::Object{{"egress", 800'000'000}, {"ingress", 500'000}, {"burst", Json()}})}) ==
+        "POLICY  ACTION  GATEWAY  EGRESS IP    NODE  SOURCE    BANDWIDTH          WORKLOADS  CONNS\n"
+        "web     snat    edge     203.0.113.7  gw1   preserve  800M out, 500k in  2          -\n");
+}
+
 TEST_CASE("a gateway tells how many of its living nodes are drained, and with -o wide how it is taken over") {
   const auto gateway = [](int drained) {
     return Json::Object{{"name", "edge"}, {"alive", 2}, {"nodes", Json::Array{"gw1", "gw2"}}, {"pools", Json::Array{"public"}},

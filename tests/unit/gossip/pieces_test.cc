@@ -36,7 +36,8 @@ Record RecordOf(const std::string& name, std::uint64_t sequence) {
           .labels = {{"role", "gateway"}, {"zone", "a"}},
           .policy = {.number = 3, .digest = 0x1234},
           .claims = {{.address = Ip("203.0.113.2"), .term = 9}, {.address = Ip("2001:db8:1::2"), .term = 1}},
-          .unable = {Ip("203.0.113.9")}};
+          .unable = {Ip("203.0.113.9")},
+          .networks = {{.prefix = *Prefix::Parse("172.17.0.0/16"), .term = 1}, {.prefix = *Prefix::Parse("fd00:17::/64"), .term = 300}}};
 }
 
 std::vector<Message> Samples() {
@@ -128,6 +129,29 @@ TEST_CASE("records with claims out of order or twice are refused") {
   CHECK(!Decode(Encode(Records{.records = {record}})));
   record.claims[1] = record.claims[0];
   CHECK(!Decode(Encode(Records{.records = {record}})));
+}
+
+TEST_CASE("records with networks out of order, twice, with bits behind their length, or more than are taken, are refused") {
+  Record record = RecordOf("a", 1);
+  CHECK(Decode(Encode(Records{.records = {record}})));
+  record.networks.push_back(record.networks.back());
+  CHECK(!Decode(Encode(Records{.records = {record}})));
+  record.networks = {{.prefix = {.address = Ip("172.17.0.1"), .length = 16}, .term = 1}};
+  CHECK(!Decode(Encode(Records{.records = {record}})));
+  record.networks = {{.prefix = {.address = Ip("172.17.0.0"), .length = 33}, .term = 1}};
+  CHECK(!Decode(Encode(Records{.records = {record}})));
+  record.networks.clear();
+  for (std::uint32_t i = 0; i < kNetworkLimit; ++i) record.networks.push_back({.prefix = Prefix::Of(IpAddress::Ipv4(i)), .term = 1});
+  CHECK(Decode(Encode(Records{.records = {record}})));
+  record.networks.push_back({.prefix = Prefix::Of(IpAddress::Ipv4(kNetworkLimit)), .term = 1});
+  CHECK(!Decode(Encode(Records{.records = {record}})));
+}
+
+TEST_CASE("a record without networks has the bytes that it had before there were any") {
+  Record record = RecordOf("a", 1);
+  const std::size_t with = Encode(Records{.records = {record}}).size();
+  record.networks.clear();
+  CHECK(Encode(Records{.records = {record}}).size() == with - (1 + 5 + 1 + 1 + 17 + 1 + 2));
 }
 
 TEST_CASE("a seal opens with any key of the ring and tells why it does not open") {

@@ -115,6 +115,7 @@ inline std::set<std::string> Elements(const state::State& state, const std::stri
     if (key.last != key.first) text += "-" + key.last.ToString();
     if (const auto* value = std::get_if<state::NftBytes>(&element.value)) text += " : " + value->ToString();
     if (const auto* verdict = std::get_if<state::NftVerdict>(&element.value)) text += " : " + verdict->chain;
+    if (const auto* limit = std::get_if<state::NftLimitName>(&element.value)) text += " : " + limit->name;
     if (element.timeout) text += " timeout " + std::to_string(*element.timeout / std::chrono::milliseconds(1));
     elements.insert(text);
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "egressd/policy/binding.h"
 #include "unit/policy/build.h"
 
 namespace egressd::policy {
@@ -174,6 +175,65 @@ TEST_CASE("E219: keys that do nothing with action direct or drop") {
           policy.spread = Spread::kFlow;
           policy.prefer = Prefer::kLocal;
         }) == Texts{"E219 policies.mailer.replicas", "E219 policies.mailer.spread", "E219 policies.mailer.prefer"});
+}
+
+TEST_CASE("E246: the host's own processes keep no address") {
+  for (const Action action : {Action::kSnat, Action::kRoute}) {
+    CHECK(After([&](Policy& policy) {
+            policy.action = action;
+            policy.source = Source::kPreserve;
+            policy.namespace_.reset();
+            policy.from.push_back({.users = {"root"}});
+          }) == Texts{"E246 policies.mailer.from[1]"});
+  }
+}
+
+TEST_CASE("E247: what is routed goes through a gateway; E219: without a tunnel there is nothing to preserve") {
+  CHECK(After([](Policy& policy) {
+          policy.action = Action::kRoute;
+          policy.gateway = std::string(kSelf);
+          policy.egress_ip = {.kind = EgressIpChoice::Kind::kNode, .addresses = {}};
+        }) == Texts{"E247 policies.mailer.gateway"});
+  CHECK(After([](Policy& policy) {
+          policy.source = Source::kPreserve;
+          policy.gateway = std::string(kSelf);
+          policy.egress_ip = {.kind = EgressIpChoice::Kind::kNode, .addresses = {}};
+        }) == Texts{"E219 policies.mailer.source"});
+}
+
+TEST_CASE("action route uses a gateway and an egress IP as snat does") {
+  CHECK(After([](Policy& policy) { policy.action = Action::kRoute; }) == Texts{});
+  PolicySet set = Sound();
+  set.policies["mailer"].action = Action::kRoute;
+  CHECK(!Bind(set, {}).value().bindings.empty());
+}
+
+TEST_CASE("E145: a bandwidth limits something, within what the kernel can count") {
+  const auto limited = [](Bandwidth bandwidth) { return After([&](Policy& policy) { policy.bandwidth = bandwidth; }); };
+  CHECK(limited({.egress_bits = 800'000'000, .ingress_bits = 8000}) == Texts{});
+  CHECK(limited({.egress_bits = 100'000'000'000}) == Texts{});
+  CHECK(limited({.egress_bits = 7999}) == Texts{"E145 policies.mailer.bandwidth.egress"});
+  CHECK(limited({.ingress_bits = 100'000'000'001}) == Texts{"E145 policies.mailer.bandwidth.ingress"});
+  CHECK(limited({.egress_bits = 8000, .burst_bits = 34'000'000'001}) == Texts{"E145 policies.mailer.bandwidth.burst"});
+  CHECK(limited({.burst_bits = 1'000'000}) == Texts{"E145 policies.mailer.bandwidth"});
+}
+
+TEST_CASE("E245: a burst is at least what the rate gives in a second") {
+  const auto limited = [](Bandwidth bandwidth) { return After([&](Policy& policy) { policy.bandwidth = bandwidth; }); };
+  CHECK(limited({.egress_bits = 800'000'000, .burst_bits = 800'000'000}) == Texts{});
+  CHECK(limited({.egress_bits = 800'000'000, .burst_bits = 799'000'000}) == Texts{"E245 policies.mailer.bandwidth.burst"});
+  CHECK(limited({.egress_bits = 8000, .ingress_bits = 1'000'000, .burst_bits = 8000}) == Texts{"E245 policies.mailer.bandwidth.burst"});
+}
+
+TEST_CASE("E219: what is not sent through a gateway has no bandwidth") {
+  for (const Action action : {Action::kDirect, Action::kDrop}) {
+    CHECK(After([&](Policy& policy) {
+            policy.action = action;
+            policy.gateway.reset();
+            policy.egress_ip = {};
+            policy.bandwidth = {.egress_bits = 8000};
+          }) == Texts{"E219 policies.mailer.bandwidth"});
+  }
 }
 
 TEST_CASE("E219: a namespace restricts nothing when no selector speaks of workloads") {

@@ -120,6 +120,26 @@ TEST_CASE("a replaced set takes the chains along that look into it, and no other
   CHECK_FALSE(text.contains("does_not"));
 }
 
+TEST_CASE("another rate is another limit: the elements that refer to it go and come again, others stay") {
+  State before = Small();
+  Put(before.limits, NftLimit{.key = {.name = "out_web"}, .rate_bytes = 1000});
+  Put(before.limits, NftLimit{.key = {.name = "out_mail"}, .rate_bytes = 1000});
+  const NftName map{.name = "limit_out"};
+  Put(before.sets, NftSet{.key = map, .type = NftSet::Type::kMark, .value = NftSet::Type::kLimit});
+  for (const auto& [mark, name] : {std::pair(1u, "out_web"), std::pair(2u, "out_web"), std::pair(3u, "out_mail")}) {
+    const NftBytes key = NftBytes::Mark(mark);
+    Put(before.elements, NftElement{.key = {.set = map, .first = key, .last = key}, .value = NftLimitName{.name = name}});
+  }
+  State after = before;
+  after.limits.at({.name = "out_web"}).rate_bytes = 2000;
+  CHECK(ToString(Diff(before, after)) == "~ limit inet out_web rate over 2000 bytes/second burst 0 bytes\n"
+                                         "~ element inet limit_out 01000000 : limit out_web\n"
+                                         "~ element inet limit_out 02000000 : limit out_web\n");
+  State state = before;
+  Apply(Diff(before, after), state);
+  CHECK(state == after);
+}
+
 TEST_CASE("chains differ by the order and the digests of their rules") {
   const NftRule first = Seal({.text = "first"});
   const NftRule second = Seal({.text = "second"});

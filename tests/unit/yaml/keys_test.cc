@@ -30,21 +30,12 @@ TEST_CASE("words of other systems are known") {
 }
 
 TEST_CASE("what later builds will do is refused, never ignored") {
-  for (const std::string_view line : {"bandwidth: {egress: 800M}", "source: preserve", "action: route"}) {
-    CAPTURE(line);
-    const auto finding = FirstInPolicy(PolicyWith(line));
-    CHECK(finding.code == "E010");
-    CHECK(finding.message.contains("is not supported by this build"));
-    CHECK(PolicyPlaces(PolicyWith(line)).size() == 1);
-  }
   CHECK(NodePlaces("metrics: {listen: \"127.0.0.1:9799\"}\n") == Places{"1:1 E010"});
   CHECK(NodePlaces("node: {address: [192.0.2.1, 192.0.2.2]}\n") == Places{"1:8 E010"});
 }
 
 TEST_CASE("a later key is accepted when it asks for what this build does anyway") {
-  CHECK(PolicyPlaces(PolicyWith("source: masquerade")).empty());
   CHECK(NodePlaces("metrics: off\n").empty());
-  CHECK(FirstInPolicy(PolicyWith("source: preserve")).hint.contains("source: masquerade"));
 }
 
 TEST_CASE("scalars look like what the parsers of this world make of them") {

@@ -388,5 +388,44 @@ TEST_CASE("namespaces have labels and a gateway") {
   CHECK(PolicyPlaces("version: 1\nnamespaces: {shop: {gatewy: edge}}\n") == Places{"2:21 E008"});
 }
 
+TEST_CASE("a policy says whether the workload's own address is kept") {
+  CHECK(PolicyPlaces(PolicyWith("source: preserve")).empty());
+  CHECK(PolicyPlaces(PolicyWith("source: masquerade")).empty());
+  CHECK(PolicyPlaces(PolicyWith("action: route")).empty());
+  CHECK(PolicyPlaces(PolicyWith("source: keep")) == Places{"5:13 E152"});
+  const auto set = [](std::string_view line) { return ParsePolicy(PolicyWith(line), "policy.yaml").value.policies.at("p"); };
+  CHECK(set("source: preserve").source == policy::Source::kPreserve);
+  CHECK(set("action: route").action == policy::Action::kRoute);
+}
+
+TEST_CASE("a bandwidth is bits in a second, a burst is bits") {
+  const auto bandwidth = [](std::string_view line) {
+    const std::string text = std::format("version: 1\npools: {{a: {{ipv4: [203.0.113.10]}}}}\n"
+                                         "gateways: {{g: {{default: true, nodes: [n], pool: a}}}}\n"
+                                         "policies: {{p: {{from: {{all: true}}, {}}}}}\n",
+                                         line);
+    const auto parsed = ParsePolicy(text, "policy.yaml");
+    REQUIRE(parsed.ok());
+    return parsed.value.policies.begin()->second.bandwidth;
+  };
+  CHECK(bandwidth("bandwidth: {egress: 800M, ingress: 500k, burst: 2G}") ==
+        policy::Bandwidth{.egress_bits = 800'000'000, .ingress_bits = 500'000, .burst_bits = 2'000'000'000});
+  CHECK(bandwidth("bandwidth: {ingress: 9000}") == policy::Bandwidth{.ingress_bits = 9000});
+  CHECK(bandwidth("priority: 7") == policy::Bandwidth{});
+}
+
+TEST_CASE("a bandwidth that cannot be read says what it should be") {
+  CHECK(PolicyPlaces(PolicyWith("bandwidth: {egress: 1.5G}")) == Places{"5:25 E158"});
+  CHECK(PolicyPlaces(PolicyWith("bandwidth: {egress: fast}")) == Places{"5:25 E158"});
+  CHECK(PolicyPlaces(PolicyWith("bandwidth: {egress: 10MB}")) == Places{"5:25 E158"});
+  CHECK(PolicyPlaces(PolicyWith("bandwidth: {egress: 1k}")) == Places{"5:25 E158"});
+  CHECK(PolicyPlaces(PolicyWith("bandwidth: {ingress: 101G}")) == Places{"5:26 E158"});
+  CHECK(PolicyPlaces(PolicyWith("bandwidth: {burst: 35G}"))[0] == "5:24 E158");
+  CHECK(PolicyPlaces(PolicyWith("bandwidth: {out: 1M}"))[0] == "5:17 E008");
+  CHECK(PolicyPlaces(PolicyWith("bandwidth: 800M"))[0] == "5:16 E007");
+  CHECK(PolicyPlaces(PolicyWith("bandwidth: {}"))[0] == "5:5 E014");
+  CHECK(FirstInPolicy(PolicyWith("bandwidth: {egress: 10MB}")).hint.contains("bits, not bytes"));
+}
+
 }  // namespace
 }  // namespace egressd::yaml

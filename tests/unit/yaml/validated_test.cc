@@ -43,11 +43,11 @@ TEST_CASE("a policy without `from` is an error at its name") {
 TEST_CASE("findings of both kinds come in order of line") {
   const auto findings =
       ParsePolicy(std::string(kGateway) +
-                      "policies:\n  p:\n    from: {all: true}\n    gateway: nix\n  q:\n    from: {all: true}\n    bandwidth: 5\n",
+                      "policies:\n  p:\n    from: {all: true}\n    gateway: nix\n  q:\n    from: {all: true}\n    source: 5\n",
                   "policy.yaml")
           .findings;
   CHECK(WithCode(findings, "E202") != nullptr);
-  CHECK(WithCode(findings, "E010") != nullptr);
+  CHECK(WithCode(findings, "E152") != nullptr);
   CHECK(std::ranges::is_sorted(findings, {}, [](const policy::Finding& finding) { return std::pair(finding.line, finding.column); }));
 }
 
