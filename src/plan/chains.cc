@@ -137,8 +137,8 @@ void PutClassify(const Facts& facts, state::State& state) {
 
 void PutVerdicts(state::State& state) {
   PutChain(state, chain::kSteer,
-           {Words().SetPacketMarkByConnectionMark(set::kNextHop).Return(), Words().ConnectionIdIn(set::kWithoutGateway).Goto(chain::kDirect),
-            Words().Goto(chain::kNoGateway)});
+           {Words().SetPacketMarkByConnectionMark(set::kNextHop).Return(),
+            Words().ConnectionIdIn(set::kWithoutGateway).Goto(chain::kDirect), Words().Goto(chain::kNoGateway)});
   PutChain(state, chain::kDirect, {Words().SetConnectionMark(kDecidedDirect).Return()});
 
   Rules no_gateway{Words().ConnectionState(kNoConntrack).Goto(chain::kUntracked)};
@@ -209,10 +209,10 @@ void PutLeave(const Facts& facts, state::State& state) {
   leave.push_back(Words().ConnectionIs(Direction::kReply).Return());
   // A routed packet has the address of its workload (from_tunnel), which nobody else answers for: it needs no lease.
   if (facts.keeps) {
-    const auto routed = [] { return Words().ConnectionMark(kDecidedMask, kDecided).ConnectionIdIn(set::kRouted); };
-    if (facts.limits) leave.push_back(OverLimit(set::kLimitOut, routed()));
-    leave.push_back(routed().ConnectionMarkIn(kSentSet).Return());
-    leave.push_back(routed().Return());
+    Words routed;
+    routed.ConnectionMarkIn(kRoutedSentSet);
+    leave.push_back(facts.limits ? routed.Goto(chain::kRoutedOut) : routed.Return());
+    if (facts.limits) PutChain(state, chain::kRoutedOut, {OverLimit(set::kLimitOut, Words())});
   }
   leave.push_back(Words().ConnectionMark(0xffffffff, kDecidedDirect).Return());
   leave.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Drop(counter::kWrongSource));

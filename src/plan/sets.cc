@@ -83,6 +83,7 @@ void PutKept(const Facts& facts, state::State& state) {
   if (!facts.keeps) return;
   Declare(state, set::kKept, {.type = NftSet::Type::kMark});
   Declare(state, set::kRouted, {.type = NftSet::Type::kMark});
+  Declare(state, kRoutedSentSet, {.type = NftSet::Type::kMark, .counts = true});
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     PutNetworks(state, PerFamily(stem::kHomes, family), family, facts.inputs.networks);
     const std::string origins = PerFamily(stem::kOrigins, family);
@@ -101,7 +102,7 @@ void PutKept(const Facts& facts, state::State& state) {
     for (const Peer& peer : facts.inputs.peers) away.insert(away.end(), peer.networks.begin(), peer.networks.end());
   }
   for (const Family family : {Family::kIpv4, Family::kIpv6}) PutNetworks(state, PerFamily(stem::kAway, family), family, away);
-  Elements kept(state, set::kKept), routed(state, set::kRouted);
+  Elements kept(state, set::kKept), routed(state, set::kRouted), sent(state, kRoutedSentSet);
   if (facts.inputs.bindings != nullptr) {
     for (const policy::Binding& binding : *facts.inputs.bindings) {
       const policy::Policy* policy = facts.PolicyOf(binding);
@@ -109,7 +110,9 @@ void PutKept(const Facts& facts, state::State& state) {
     }
   }
   for (const Held& here : facts.held) {
-    if (is_routed(here)) routed.Add(NftBytes::Mark(here.id.value));
+    if (!is_routed(here)) continue;
+    routed.Add(NftBytes::Mark(here.id.value));
+    sent.Add(NftBytes::Mark(DecidedMark(here.id)));
   }
 }
 

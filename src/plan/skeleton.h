@@ -51,7 +51,7 @@ struct SlotMarks {
 // Chains. Base chains have the name of what they do at their hook.
 namespace chain {
 inline constexpr std::string_view kRawPrerouting = "raw_prerouting", kRawOutput = "raw_output", kRawInput = "raw_input";
-inline constexpr std::string_view kOuterIn = "outer_in", kForwardTunnel = "forward_tunnel";
+inline constexpr std::string_view kOuterIn = "outer_in", kForwardTunnel = "forward_tunnel", kRoutedOut = "routed_out";
 inline constexpr std::string_view kPrerouting = "prerouting", kOutput = "output", kInput = "input", kForward = "forward";
 inline constexpr std::string_view kNat = "nat", kLeave = "leave";
 inline constexpr std::string_view kFromTunnel = "from_tunnel", kDecidedBefore = "decided", kClassify = "classify", kDispatch = "dispatch";

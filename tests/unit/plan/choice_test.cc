@@ -180,7 +180,8 @@ TEST_CASE("gateway: self translates to the address of the node's own uplink, wit
   const state::State state = world.Plan();
   const std::string id = Mark(world.IdOf("web").value);
   CHECK(Elements(state, "snat4") == std::set<std::string>{id + " : " + Bytes("10.0.0.1")});
-  CHECK(Elements(state, "nexthop") == std::set<std::string>{Mark(kDecided | world.IdOf("web").value) + " : " + id});  // IPv6 has no uplink here: as without a gateway
+  // IPv6 has no uplink here: as without a gateway.
+  CHECK(Elements(state, "nexthop") == std::set<std::string>{Mark(kDecided | world.IdOf("web").value) + " : " + id});
   CHECK(state.egress_addresses.empty());
   const Explanation told = Explain(world.Input(), FromWeb(), "app1");
   CHECK(told.gateway == "self");

@@ -131,7 +131,8 @@ TEST_CASE("an egress IP is prepared: translated and let out, but no address, no 
   CHECK(state.egress_addresses.empty());
   for (const std::string& range : Elements(state, "local4")) CHECK_FALSE(range.starts_with(Bytes("203.0.113.10")));
   // This node's own workloads still go to the one who has it.
-  CHECK(Elements(state, "nexthop") == Strings{Mark(kDecided | world.IdOf("web").value) + " : " + Mark(0x01000000u | world.IdOf("web").value)});
+  const std::uint32_t web = world.IdOf("web").value;
+  CHECK(Elements(state, "nexthop") == Strings{Mark(kDecided | web) + " : " + Mark(0x01000000u | web)});
   // What is missing for holding it is the address, the answers, and where the host looks for it.
   world.holds.begin()->second.standing = Hold::Standing::kHeld;
   const state::Transaction taking = state::Diff(state, world.Plan());
@@ -187,7 +188,8 @@ TEST_CASE("egress_ip node: every gateway node lets the id through with its own a
   CHECK(Elements(state, "snat4").contains(id + " : " + Bytes("10.0.0.1")));
   CHECK(Elements(state, "sources4").contains(Mark(kDecided | world.IdOf("web").value) + Bytes("10.0.0.1")));
   CHECK(Elements(state, "held").contains(id + " : " + id));
-  CHECK(Elements(state, "nexthop").contains(Mark(kDecided | world.IdOf("web").value) + " : " + Mark(0x01000000u | world.IdOf("web").value)));
+  const std::uint32_t web = world.IdOf("web").value;
+  CHECK(Elements(state, "nexthop").contains(Mark(kDecided | web) + " : " + Mark(0x01000000u | web)));
   CHECK(state.egress_addresses.empty());
   CHECK(Elements(state, "lease4").empty());  // the node's own address is nobody else's to take
   CHECK(Elements(state, "egress4").empty());
