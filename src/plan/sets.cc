@@ -82,7 +82,7 @@ void PutHeld(const Facts& facts, state::State& state) {
 void PutKept(const Facts& facts, state::State& state) {
   if (!facts.keeps) return;
   Declare(state, set::kKept, {.type = NftSet::Type::kMark});
-  Declare(state, set::kRouted, {.type = NftSet::Type::kMark});
+  Declare(state, set::kRouted, {.type = NftSet::Type::kMark, .counts = true});
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     PutNetworks(state, PerFamily(stem::kHomes, family), family, facts.inputs.networks);
     const std::string origins = PerFamily(stem::kOrigins, family);
@@ -109,7 +109,7 @@ void PutKept(const Facts& facts, state::State& state) {
     }
   }
   for (const Held& here : facts.held) {
-    if (is_routed(here)) routed.Add(NftBytes::Mark(here.id.value));
+    if (is_routed(here)) routed.Add(NftBytes::Mark(DecidedMark(here.id)));
   }
 }
 
