@@ -282,7 +282,8 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
     Declare(state, PerFamily(stem::kSource, family), {.type = address, .value = Type::kMark});
     Declare(state, PerFamily(stem::kNetwork, family), {.type = address, .value = Type::kMark, .intervals = true});
     Declare(state, PerFamily(stem::kSnat, family), {.type = Type::kMark, .value = address});
-    Declare(state, PerFamily(stem::kSources, family), {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6, .counts = true});
+    Declare(state, PerFamily(stem::kSources, family),
+            {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6, .counts = true});
     Declare(state, PerFamily(stem::kPeers, family), {.type = address});
     Declare(state, PerFamily(stem::kEgress, family), {.type = address});
     Declare(state, PerFamily(stem::kLease, family), {.type = address, .timeouts = true});
