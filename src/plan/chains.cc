@@ -138,7 +138,8 @@ void PutClassify(const Facts& facts, state::State& state) {
 void PutVerdicts(state::State& state) {
   PutChain(state, chain::kSteer,
            {Words().SetPacketMarkByConnectionMark(set::kNextHop).Return(),
-            Words().ConnectionIdIn(set::kWithoutGateway).Goto(chain::kDirect), Words().Goto(chain::kNoGateway)});
+            Words().ConnectionIdIn(set::kWithoutGateway).Goto(chain::kDirect),
+            Words().Goto(chain::kNoGateway)});
   PutChain(state, chain::kDirect, {Words().SetConnectionMark(kDecidedDirect).Return()});
 
   Rules no_gateway{Words().ConnectionState(kNoConntrack).Goto(chain::kUntracked)};
@@ -189,7 +190,7 @@ void PutNat(const Facts& facts, state::State& state) {
   for (const IpAddress& own : {facts.inputs.self.ipv4, facts.inputs.self.ipv6}) rules.push_back(Words().To(device).SnatTo(own));
   for (const Family family : kBoth) rules.push_back(Words().SnatByConnectionId(family, PerFamily(stem::kSnat, family)));
   if (facts.keeps) {
-    for (const Family family : kBoth) rules.push_back(Words().ConnectionIdIn(set::kRouted).SnatToItself(family));
+    for (const Family family : kBoth) rules.push_back(Words().ConnectionIdIn(set::kKept).SnatToItself(family));
   }
   PutBaseChain(state, chain::kNat, {.type = NftHook::Type::kNat, .point = NftHook::Point::kPostrouting, .priority = kBeforeSrcnat},
                std::move(rules));
@@ -209,10 +210,8 @@ void PutLeave(const Facts& facts, state::State& state) {
   leave.push_back(Words().ConnectionIs(Direction::kReply).Return());
   // A routed packet has the address of its workload (from_tunnel), which nobody else answers for: it needs no lease.
   if (facts.keeps) {
-    Words routed;
-    routed.ConnectionMarkIn(kRoutedSentSet);
-    leave.push_back(facts.limits ? routed.Goto(chain::kRoutedOut) : routed.Return());
-    if (facts.limits) PutChain(state, chain::kRoutedOut, {OverLimit(set::kLimitOut, Words())});
+    if (facts.limits) leave.push_back(OverLimit(set::kLimitOut, Words().ConnectionMark(kDecidedMask, kDecided)));
+    leave.push_back(Words().ConnectionMarkIn(set::kRouted).Return());
   }
   leave.push_back(Words().ConnectionMark(0xffffffff, kDecidedDirect).Return());
   leave.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Drop(counter::kWrongSource));

@@ -82,8 +82,7 @@ void PutHeld(const Facts& facts, state::State& state) {
 void PutKept(const Facts& facts, state::State& state) {
   if (!facts.keeps) return;
   Declare(state, set::kKept, {.type = NftSet::Type::kMark});
-  Declare(state, set::kRouted, {.type = NftSet::Type::kMark});
-  Declare(state, kRoutedSentSet, {.type = NftSet::Type::kMark, .counts = true});
+  Declare(state, set::kRouted, {.type = NftSet::Type::kMark, .counts = true});
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     PutNetworks(state, PerFamily(stem::kHomes, family), family, facts.inputs.networks);
     const std::string origins = PerFamily(stem::kOrigins, family);
@@ -110,9 +109,7 @@ void PutKept(const Facts& facts, state::State& state) {
     }
   }
   for (const Held& here : facts.held) {
-    if (!is_routed(here)) continue;
-    routed.Add(NftBytes::Mark(here.id.value));
-    sent.Add(NftBytes::Mark(DecidedMark(here.id)));
+    if (is_routed(here)) routed.Add(NftBytes::Mark(DecidedMark(here.id)));
   }
 }
 
@@ -285,7 +282,8 @@ void PutSkeletonSets(const Facts& facts, state::State& state) {
     Declare(state, PerFamily(stem::kSource, family), {.type = address, .value = Type::kMark});
     Declare(state, PerFamily(stem::kNetwork, family), {.type = address, .value = Type::kMark, .intervals = true});
     Declare(state, PerFamily(stem::kSnat, family), {.type = Type::kMark, .value = address});
-    Declare(state, PerFamily(stem::kSources, family), {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6, .counts = true});
+    Declare(state, PerFamily(stem::kSources, family),
+            {.type = family == Family::kIpv4 ? Type::kMarkIpv4 : Type::kMarkIpv6, .counts = true});
     Declare(state, PerFamily(stem::kPeers, family), {.type = address});
     Declare(state, PerFamily(stem::kEgress, family), {.type = address});
     Declare(state, PerFamily(stem::kLease, family), {.type = address, .timeouts = true});

@@ -51,7 +51,7 @@ struct SlotMarks {
 // Chains. Base chains have the name of what they do at their hook.
 namespace chain {
 inline constexpr std::string_view kRawPrerouting = "raw_prerouting", kRawOutput = "raw_output", kRawInput = "raw_input";
-inline constexpr std::string_view kOuterIn = "outer_in", kForwardTunnel = "forward_tunnel", kRoutedOut = "routed_out";
+inline constexpr std::string_view kOuterIn = "outer_in", kForwardTunnel = "forward_tunnel";
 inline constexpr std::string_view kPrerouting = "prerouting", kOutput = "output", kInput = "input", kForward = "forward";
 inline constexpr std::string_view kNat = "nat", kLeave = "leave";
 inline constexpr std::string_view kFromTunnel = "from_tunnel", kDecidedBefore = "decided", kClassify = "classify", kDispatch = "dispatch";
@@ -70,7 +70,7 @@ inline constexpr std::string_view kClasses = "classes", kNextHop = "nexthop", kW
 inline constexpr std::string_view kUnits = "units", kNurseries = "nurseries", kBorn = "born";
 // What they are found to be, with each connection mark that it may have led to.
 inline constexpr std::string_view kAgree = "agree";
-// Egress ids of policies that keep the source, and of those of them that are here and never translate.
+// Egress ids of policies that keep the source; connection marks of those of them that are here and never translate (kSentSets).
 inline constexpr std::string_view kKept = "kept", kRouted = "routed";
 // Where a policy has a bandwidth: egress id → its limit, for each direction.
 inline constexpr std::string_view kLimitOut = "limit_out", kLimitIn = "limit_in";

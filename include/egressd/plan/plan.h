@@ -99,8 +99,7 @@ constexpr std::uint16_t DecisionIn(std::uint32_t connection_mark) {
 
 // Sets whose elements begin with the connection mark of an id that this node holds, and count: what has left with its egress IP, and what
 // has come back.
-inline constexpr std::string_view kRoutedSentSet = "routed_sent", kSentSets[] = {"sources4", "sources6", kRoutedSentSet};
-inline constexpr std::string_view kReceivedSet = "received";
+inline constexpr std::string_view kSentSets[] = {"sources4", "sources6", "routed"}, kReceivedSet = "received";
 
 state::State Build(const Inputs& inputs);
 
