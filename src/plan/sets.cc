@@ -101,7 +101,7 @@ void PutKept(const Facts& facts, state::State& state) {
     for (const Peer& peer : facts.inputs.peers) away.insert(away.end(), peer.networks.begin(), peer.networks.end());
   }
   for (const Family family : {Family::kIpv4, Family::kIpv6}) PutNetworks(state, PerFamily(stem::kAway, family), family, away);
-  Elements kept(state, set::kKept), routed(state, set::kRouted), sent(state, kRoutedSentSet);
+  Elements kept(state, set::kKept), routed(state, set::kRouted);
   if (facts.inputs.bindings != nullptr) {
     for (const policy::Binding& binding : *facts.inputs.bindings) {
       const policy::Policy* policy = facts.PolicyOf(binding);
