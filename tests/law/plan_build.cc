@@ -263,6 +263,7 @@ TEST_CASE("law: no id is let through without its address, and no next hop leads 
     for (const auto& [key, element] : state.elements) {
       if (key.set.name == "held") held.insert(key.first.as_mark());
       if (key.set.name == "snat4" || key.set.name == "snat6") translated.insert(key.first.as_mark());
+      if (key.set.name == "routed") translated.insert(key.first.as_mark() & 0xffff);  // into itself
       if (key.set.name != "nexthop") continue;
       const std::uint32_t mark = std::get<state::NftBytes>(element.value).as_mark();
       RC_ASSERT((kDecided | (mark & 0xffff)) == key.first.as_mark());

@@ -30,7 +30,7 @@ TEST_CASE("the annotated policy file is valid, without warnings") {
   const std::string text = Read("policy.yaml");
   const auto parsed = ParsePolicy(text, "policy.yaml");
   CheckFlawless(parsed, text);
-  CHECK(parsed.value.policies.size() == 6);
+  CHECK(parsed.value.policies.size() == 8);
 }
 
 TEST_CASE("the example of a drop-in file is valid") {
