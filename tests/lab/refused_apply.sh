@@ -15,7 +15,7 @@ YAML
 }
 policy "" 203.0.113.100 | apply gw1
 leaves_with a1 $SERVER4 203.0.113.100
-look() { on gw1 nft -s list ruleset; on gw1 ip rule; on gw1 ip address; on gw1 ip route show table all; status gw1 '[d["policy"], d["egress_ips"]]'; }
+look() { on gw1 nft -s list ruleset; on gw1 ip rule; on gw1 ip address; on gw1 ip route show table all; status gw1 '[d["policy"], [[i["ip"], i["node"], i["state"], i["policies"]] for i in d["egress_ips"]]]'; }
 look >"$LAB/before"
 policy ', ipv6: ["2001:db8:1::100/124"]' '{ipv4: 203.0.113.105, ipv6: "2001:db8:1::105"}' >"$LAB/refused.yaml"
 code=0
