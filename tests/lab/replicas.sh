@@ -116,13 +116,13 @@ for n in 1 2; do ask flows$n close >/dev/null; dismiss flows$n; done
 # ---- by source ----
 policy source | apply src1
 for n in {1..64}; do ip -n a1 address add 172.17.1.$n/32 dev eth0; done
-from() { on a1 $PYTHON -c 'import socket, sys
-s = socket.create_connection((sys.argv[2], int(sys.argv[3])), 5, (sys.argv[1], 0))
-print(s.getsockname()[0])' "$1" "$SERVER4" $FLOW_PORT >/dev/null; }
-# seen_from SOURCE…: a connection from each; prints the source addresses that the outside host saw, in order
+# seen_from SOURCE…: one connection from each; prints where the server says that it comes from, in order
 seen_from() {
-  local source
-  for source in "$@"; do forget; from "$source" || fail "no connection from $source"; sources tcp $SERVER4; done
+  on a1 $PYTHON -c 'import socket, sys
+for source in sys.argv[2:]:
+    with socket.create_connection((sys.argv[1], 9000), 5, (source, 0)) as s:
+        s.sendall(b"?")
+        print(s.recv(100).decode())' "$SERVER4" "$@" || fail "no answer to each of $*"
 }
 first=$(seen_from 172.17.1.{1..64})
 again=$(seen_from 172.17.1.{1..64})
