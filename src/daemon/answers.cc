@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "daemon/flow_source.h"
+#include "daemon/log.h"
 
 namespace egressd::daemon {
 
@@ -28,16 +29,6 @@ Json ToJson(const policy::Labels& labels) {
   Json::Object out;
   for (const auto& [key, value] : labels) out.push_back({.name = key, .value = value});
   return out;
-}
-
-std::string ActionName(policy::Action action) {
-  switch (action) {
-    case policy::Action::kSnat: return "snat";
-    case policy::Action::kRoute: return "route";
-    case policy::Action::kDirect: return "direct";
-    case policy::Action::kDrop: return "drop";
-  }
-  return "";
 }
 
 std::optional<double> Milliseconds(const std::optional<Duration>& duration) {
@@ -82,8 +73,7 @@ Json Counted(const kernel::CountsByMark& counts, const std::vector<EgressId>& id
     const auto found = counts.find(plan::kDecided | id.value);
     if (found == counts.end()) continue;
     if (!sum) sum.emplace();
-    sum->packets += found->second.packets;
-    sum->bytes += found->second.bytes;
+    *sum += found->second;
   }
   return sum ? Json(Json::Object{{"packets", sum->packets}, {"bytes", sum->bytes}}) : Json();
 }
@@ -118,7 +108,7 @@ Json ToJson(const agent::PolicyStatus& policy, const Counts& counts) {
     ids.push_back(binding.id);
   }
   return Json::Object{{"name", policy.name},
-                      {"action", ActionName(policy.action)},
+                      {"action", policy::ToString(policy.action)},
                       {"gateway", policy.gateway},
                       {"egress_ips", egress_ips},
                       {"workloads", policy.workloads},
@@ -253,9 +243,13 @@ Json WorkloadList(const policy::Selection* selection, const std::string& name) {
 
 Counts Counts::Now(Core& core) {
   Counts counts{.connections = core.connections().Count(), .sent = {}, .received = {}};
-  // Before the first commit there are no sets: nothing was counted.
-  for (const std::string_view set : plan::kSentSets) (void)core.kernel().AddCounts(std::string(set), counts.sent);
-  (void)core.kernel().AddCounts(std::string(plan::kReceivedSet), counts.received);
+  const auto add = [&](std::string_view set, kernel::CountsByMark& into) {
+    const auto added = core.kernel().AddCounts(std::string(set), into);
+    // Not every set is always there: before the first commit none, later those that a policy asks for.
+    if (!added && added.error().kind != ErrorKind::kNotFound) Warn(added.error().message);
+  };
+  for (const std::string_view set : plan::kSentSets) add(set, counts.sent);
+  add(plan::kReceivedSet, counts.received);
   return counts;
 }
 

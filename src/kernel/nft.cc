@@ -344,11 +344,18 @@ std::uint64_t Nft::CounterPackets(const std::string& counter) {
 }
 
 Result<void> Nft::AddCounts(const std::string& set, CountsByMark& into) {
-  Request request(NFT_MSG_GETSETELEM, NftFamily::kInet);
-  EncodeName(request.message(), set);
-  auto done = body_->socket.Dump(request.message(), [&](const nlmsghdr* message) { AddDecodedCounts(message, into); });
-  if (!done) return std::unexpected(std::move(done.error()).In("set " + set));
-  return {};
+  for (int attempt = 0; attempt < kObserveAttempts; ++attempt) {
+    CountsByMark counts;
+    Request request(NFT_MSG_GETSETELEM, NftFamily::kInet);
+    EncodeName(request.message(), set);
+    auto done = body_->socket.Dump(request.message(), [&](const nlmsghdr* message) { AddDecodedCounts(message, counts); });
+    // Changed while it was read: an element may have come twice.
+    if (!done && done.error().kind == ErrorKind::kStale) continue;
+    if (!done) return std::unexpected(std::move(done.error()).In("set " + set));
+    for (const auto& [mark, count] : counts) into[mark] += count;
+    return {};
+  }
+  return Fail(ErrorKind::kStale, "set " + set + " changes faster than it can be read");
 }
 
 }  // namespace egressd::kernel

@@ -153,9 +153,7 @@ void AddDecodedCounts(const nlmsghdr* message, CountsByMark& into) {
     std::uint32_t mark = 0;
     if (!key || key->size() < sizeof(mark) || expression.Text(NFTA_EXPR_NAME) != "counter") continue;
     std::memcpy(&mark, key->data(), sizeof(mark));
-    Count& count = into[mark];
-    count.packets += counter.U64(NFTA_COUNTER_PACKETS).value_or(0);
-    count.bytes += counter.U64(NFTA_COUNTER_BYTES).value_or(0);
+    into[mark] += {.packets = counter.U64(NFTA_COUNTER_PACKETS).value_or(0), .bytes = counter.U64(NFTA_COUNTER_BYTES).value_or(0)};
   }
 }
 

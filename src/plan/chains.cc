@@ -48,17 +48,15 @@ void PutOuter(const Facts& facts, state::State& state) {
   PutBaseChain(state, chain::kRawInput, {.point = NftHook::Point::kInput, .priority = kRaw}, std::move(refuse));
 }
 
+NftRule OverLimit(Direction direction, std::string_view map) {
+  return Words().ConnectionIs(direction).ConnectionMark(kDecidedMask, kDecided).OverLimitOfConnectionId(map).Drop(counter::kOverLimit);
+}
+
 // Which traffic is ours, and what was decided about it.
 void PutEntrances(const Facts& facts, state::State& state) {
   Rules rules{Words().From(facts.tunnel().device).Goto(chain::kFromTunnel)};
   // What comes back from the outside, to whoever; what comes back through the tunnel was counted by the gateway.
-  if (facts.limits) {
-    rules.push_back(Words()
-                        .ConnectionIs(Direction::kReply)
-                        .ConnectionMark(kDecidedMask, kDecided)
-                        .OverLimitOfConnectionId(set::kLimitIn)
-                        .Drop(counter::kOverLimit));
-  }
+  if (facts.limits) rules.push_back(OverLimit(Direction::kReply, set::kLimitIn));
   // To a workload that kept its address: by its node's networks, not by those of this host, where the same address may be somebody else's.
   if (facts.keeps) {
     rules.push_back(Words()
@@ -196,12 +194,12 @@ void PutNat(const Facts& facts, state::State& state) {
                std::move(rules));
 }
 
-NftRule OverLimit(std::string_view map, Words words) { return words.OverLimitOfConnectionId(map).Drop(counter::kOverLimit); }
-
 // The last line of defence, behind everybody's translation: what leaves has the address that belongs to its id, and a lease on it, or
 // does not leave. An address of the node itself (`egress_ip: node`) needs none.
 void PutLeave(const Facts& facts, state::State& state) {
   Rules leave{Words().To(facts.tunnel().device).Goto(chain::kLeaveTunnel)};
+  // Before the lookups that count what leaves.
+  if (facts.limits) leave.push_back(OverLimit(Direction::kOriginal, set::kLimitOut));
   // Nearly everything ends with the first of these lookups.
   for (const Family family : kBoth) {
     leave.push_back(Words().ConnectionMarkAndSourceIn(family, PerFamily(stem::kSources, family)).Goto(PerFamily(stem::kLeased, family)));
@@ -209,18 +207,13 @@ void PutLeave(const Facts& facts, state::State& state) {
   leave.push_back(Words().ConnectionIs(Direction::kReply).ConnectionMarkIn(kReceivedSet).Return());
   leave.push_back(Words().ConnectionIs(Direction::kReply).Return());
   // A routed packet has the address of its workload (from_tunnel), which nobody else answers for: it needs no lease.
-  if (facts.keeps) {
-    if (facts.limits) leave.push_back(OverLimit(set::kLimitOut, Words().ConnectionMark(kDecidedMask, kDecided)));
-    leave.push_back(Words().ConnectionMarkIn(set::kRouted).Return());
-  }
+  if (facts.keeps) leave.push_back(Words().ConnectionMarkIn(set::kRouted).Return());
   leave.push_back(Words().ConnectionMark(0xffffffff, kDecidedDirect).Return());
   leave.push_back(Words().ConnectionMark(kDecidedMask, kDecided).Drop(counter::kWrongSource));
   for (const Family family : kBoth) {
-    Rules leased;
-    if (facts.limits) leased.push_back(OverLimit(set::kLimitOut, Words()));
-    leased.push_back(Words().SourceIn(family, PerFamily(stem::kLease, family)).Return());
-    leased.push_back(Words().SourceIn(family, PerFamily(stem::kEgress, family)).Drop(counter::kLeaseOver));
-    PutChain(state, PerFamily(stem::kLeased, family), std::move(leased));
+    PutChain(state, PerFamily(stem::kLeased, family),
+             {Words().SourceIn(family, PerFamily(stem::kLease, family)).Return(),
+              Words().SourceIn(family, PerFamily(stem::kEgress, family)).Drop(counter::kLeaseOver)});
   }
   PutBaseChain(state, chain::kLeave, {.point = NftHook::Point::kPostrouting, .priority = kLast}, std::move(leave));
 

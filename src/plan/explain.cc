@@ -16,16 +16,6 @@ namespace {
 using policy::Action;
 using policy::Policy;
 
-std::string_view Text(Action action) {
-  switch (action) {
-    case Action::kSnat: return "snat";
-    case Action::kRoute: return "route";
-    case Action::kDirect: return "direct";
-    case Action::kDrop: return "drop";
-  }
-  return "snat";
-}
-
 std::string PolicyText(const Policy& policy) { return std::format("{} (priority {})", policy.name, policy.priority); }
 
 // Where the kernel looks the source up: an exact address, a network, or the devices alone.
@@ -69,7 +59,7 @@ class Story {
       return std::move(out_);
     }
     out_.policy = chosen->name;
-    out_.action = Text(chosen->action);
+    out_.action = ToString(chosen->action);
     const std::string where = SourceSet(selection, flow_);
     std::string decided = std::format("{} {} decides: {}", where, SourceText(), PolicyText(*chosen));
     if (source_class != nullptr && !SimpleMark(facts_, *source_class) && !where.starts_with("chain")) {
@@ -217,15 +207,14 @@ class Story {
     const bool ipv4 = binding.family == Family::kIpv4;
     const std::string& device = facts_.tunnel().device;
     Line(std::format("egress id {}, map {}, mark {:#010x}, rule {}, table {}, dev {} via {}", binding.id.value, set::kNextHop, mark,
-        Priority(),
-                     facts_.TableOf(slot), device, (ipv4 ? peer.identity.ipv4 : peer.identity.ipv6).ToString()));
+                     Priority(), facts_.TableOf(slot), device, (ipv4 ? peer.identity.ipv4 : peer.identity.ipv6).ToString()));
     const Policy& policy = *facts_.PolicyOf(binding);
     const IpAddress& own = ipv4 ? facts_.inputs.self.ipv4 : facts_.inputs.self.ipv6;
     const auto holds = [&](const Prefix& network) { return network.Contains(flow_.source); };
     if (policy::KeepsSource(policy) && std::ranges::none_of(facts_.inputs.networks, holds)) {
       Line(std::format("{} is in no network of this node that is its alone, so no reply would find it: dropped (counter {})",
                        flow_.source.ToString(), counter::kWrongSource));
-      out_.action = Text(Action::kDrop);
+      out_.action = ToString(Action::kDrop);
       return;
     }
     Line(std::format("source {} {}, {} sends it to {} ({})", policy::KeepsSource(policy) ? "stays" : "becomes",

@@ -60,12 +60,11 @@ void PutNextHops(const Facts& facts, state::State& state) {
 }
 
 void PutHeld(const Facts& facts, state::State& state) {
-  Elements held(state, set::kHeld);
+  Elements held(state, set::kHeld), received(state, kReceivedSet);
   for (const Held& here : facts.held) {
     held.Add(NftBytes::Mark(here.id.value), NftBytes::Mark(facts.marks.Of(here.way.slot) | here.id.value));
+    received.Add(NftBytes::Mark(DecidedMark(here.id)));
   }
-  Elements received(state, kReceivedSet);
-  for (const Held& here : facts.held) received.Add(NftBytes::Mark(DecidedMark(here.id)));
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     Elements snat(state, PerFamily(stem::kSnat, family));
     Elements sources(state, PerFamily(stem::kSources, family));

@@ -63,7 +63,7 @@ void CheckEffect(const Policy& policy, const std::string& path, std::vector<Find
   if (UsesGateway(policy)) return;
   const auto NoEffect = [&](std::string_view key) {
     findings.push_back(Error(rule::kNoEffect, std::format("{}.{}", path, key),
-                             std::format("`{}` has no effect with `action: {}`", key, Text(policy.action)),
+                             std::format("`{}` has no effect with `action: {}`", key, ToString(policy.action)),
                              std::format("remove `{}`, or `action: snat`", key)));
   };
   if (policy.gateway) NoEffect("gateway");

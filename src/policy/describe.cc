@@ -130,20 +130,6 @@ std::string Text(Announce announce) {
   return "?";
 }
 
-std::string Text(Action action) {
-  switch (action) {
-    case Action::kSnat:
-      return "snat";
-    case Action::kRoute:
-      return "route";
-    case Action::kDirect:
-      return "direct";
-    case Action::kDrop:
-      break;
-  }
-  return "drop";
-}
-
 std::string Text(const HealthCheck& check) {
   const std::string often = std::format(", every: {}, fail: {}}}", FormatDuration(check.every), check.fail);
   return "{" + Target(check) + often;
@@ -170,7 +156,7 @@ Attributes Describe(const Policy& policy) {
           {"to", To(policy)},
           {"except", List(policy.except, kText)},
           {"ports", policy.ports.empty() ? "any" : List(policy.ports, kText)},
-          {"action", Text(policy.action)},
+          {"action", std::string(ToString(policy.action))},
           {"gateway", policy.gateway.value_or("default")},
           {"egress_ip", Text(policy.egress_ip)},
           {"replicas", std::to_string(ReplicasOf(policy))},

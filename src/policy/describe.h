@@ -22,7 +22,6 @@ Attributes Describe(const std::vector<Destination>& destinations);
 std::string Text(const Destination& destination);  // "192.0.2.0/24", "@saas"
 std::string Text(const PortRange& range);          // "tcp/25", "udp/8000-8100"
 std::string Text(const Selector& selector);        // "app=postfix,namespace=shop"
-std::string Text(Action action);
 std::string Text(const HealthCheck& check);        // "{tcp: 192.0.2.1:443, every: 2s, fail: 3}"
 std::string Target(const HealthCheck& check);      // "tcp: 192.0.2.1:443", "http: http://192.0.2.1/healthz"
 

@@ -16,6 +16,16 @@ std::vector<const Policy*> InOrder(const PolicySet& set) {
   return order;
 }
 
+std::string_view ToString(Action action) {
+  switch (action) {
+    case Action::kSnat: return "snat";
+    case Action::kRoute: return "route";
+    case Action::kDirect: return "direct";
+    case Action::kDrop: return "drop";
+  }
+  return "?";
+}
+
 bool UsesGateway(const Policy& policy) { return policy.action == Action::kSnat || policy.action == Action::kRoute; }
 
 bool KeepsSource(const Policy& policy) {

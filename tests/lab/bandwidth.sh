@@ -93,6 +93,11 @@ rates 10 outside/5201+5211=12 a1/5201+5211=6 outside/5202+5212=8 a1/5202+5212=4 
   outside/5205+5215=8 g1/5205+5215=4 outside/5206+5216=4 gw1/5206+5216=8 outside/5207+5217=5
 ((over = $(status gw1 'd["datapath"]["counters"]["over_limit"]'))) || fail "nothing was counted as over the limit"
 say "dropped over a limit: $over"
+# What was dropped is not counted as sent: the policy and the server agree, while twice as much is offered.
+sent=$(ctl gw1 get policies udp4 -o json | $PYTHON "$PROBE" json 'd["items"][0]["sent"]["bytes"]')
+came=$(count outside | $PYTHON "$PROBE" json 'sum(o["counter"]["bytes"] for o in d["nftables"] if o.get("counter", {}).get("name") in ("p5203", "p5213"))')
+say "udp4: $sent bytes sent, $came came"
+((sent >= came * 95 / 100 && sent <= came * 105 / 100)) || fail "the policy's count is not what came"
 
 say "another rate, while the connections live"
 policy 3M | apply src1

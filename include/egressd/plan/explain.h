@@ -24,7 +24,7 @@ struct Choice {
 
 struct Explanation {
   std::string policy;                       // empty = none: goes out as without egressd
-  std::string action;                       // "snat", "direct", "drop", "none"
+  std::string action;                       // "snat", "route", "direct", "drop", "none"
   std::string gateway;
   std::optional<EgressId> id;               // unset, as are egress IP and node, where it is one of `choices`
   std::optional<IpAddress> egress_ip;

@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <string_view>
 
 namespace egressd::policy {
 
@@ -12,6 +13,7 @@ enum class Action : std::uint8_t {
   kDirect,
   kDrop,
 };
+std::string_view ToString(Action action);  // the word of the policy file
 // What the gateway sees of the workload (kRoute: always kPreserve).
 enum class Source : std::uint8_t {
   kMasquerade,  // the tunnel address of its node

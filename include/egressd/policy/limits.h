@@ -28,7 +28,6 @@ inline constexpr std::uint16_t kMostReplicas = 16;
 inline constexpr std::size_t kMostSubnets = 34;
 inline constexpr std::uint16_t kLastVlan = 4094;
 
-
 struct BitLimits {
   std::uint64_t lowest;
   std::uint64_t highest;

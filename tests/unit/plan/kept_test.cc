@@ -99,7 +99,7 @@ TEST_CASE("a routed policy has its limit as well") {
   world.set.policies["mail"].bandwidth = {.egress_bits = 8'000'000};
   const std::vector<std::string> leave = Texts(world.Plan(), "leave");
   const auto limits =
-      std::ranges::find(leave, "ct mark & 0xffff0000 == 0x00e60000 limit name ct mark & 0xffff map @limit_out "
+      std::ranges::find(leave, "ct direction original ct mark & 0xffff0000 == 0x00e60000 limit name ct mark & 0xffff map @limit_out "
                                "counter name over_limit drop");
   CHECK(limits < std::ranges::find(leave, "ct mark @routed return"));
 }

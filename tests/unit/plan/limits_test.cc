@@ -9,7 +9,8 @@ namespace {
 
 using Strings = std::set<std::string>;
 
-const std::string kOut = "limit name ct mark & 0xffff map @limit_out counter name over_limit drop";
+const std::string kOut = "ct direction original ct mark & 0xffff0000 == 0x00e60000 limit name ct mark & 0xffff map @limit_out counter name "
+                         "over_limit drop";
 const std::string kIn = "ct direction reply ct mark & 0xffff0000 == 0x00e60000 limit name ct mark & 0xffff map @limit_in counter name "
                         "over_limit drop";
 
@@ -36,8 +37,10 @@ TEST_CASE("a policy has one limit for each direction, whatever number of egress 
   CHECK(LimitIn(state, "out_web").rate_bytes == 100'000'000);
   CHECK(LimitIn(state, "out_web").extra_bytes == 0);
   CHECK(LimitIn(state, "in_web").rate_bytes == 50'000'000);
-  // Behind the translation and only what leaves for the outside; in front of everything for what comes back from there.
-  for (const char* name : {"leased4", "leased6"}) CHECK(Texts(state, name).front() == kOut);
+  // Behind the translation and only what leaves for the outside, before it is counted as sent; in front of everything for what comes back.
+  const std::vector<std::string> leave = Texts(state, "leave");
+  CHECK(leave[0] == "oifname egressd0 goto leave_tunnel");
+  CHECK(leave[1] == kOut);
   const std::vector<std::string> prerouting = Texts(state, "prerouting");
   CHECK(prerouting[0] == "iifname egressd0 goto from_tunnel");
   CHECK(prerouting[1] == kIn);
@@ -64,7 +67,7 @@ TEST_CASE("a policy more is elements and limits, not a rule; without a bandwidth
   world.holds[Ip("203.0.113.11")] = {};
   world.Compile();
   const state::State two = world.Plan();
-  CHECK(Texts(two, "leased4") == Texts(one, "leased4"));
+  CHECK(Texts(two, "leave") == Texts(one, "leave"));
   CHECK(Texts(two, "prerouting") == Texts(one, "prerouting"));
   CHECK(two.limits.size() == 3);
 
