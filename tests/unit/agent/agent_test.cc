@@ -176,6 +176,25 @@ TEST_CASE("an egress IP that another host answers for is told as that") {
   CHECK(found->text.contains("02:00:00:00:00:09"));
 }
 
+TEST_CASE("an egress IP that another host has is tried again soon, then ever more seldom, then soon again") {
+  Solo solo;
+  solo.Host();
+  solo.Apply("mailer");
+  const auto held = [&] { return !solo.agent->desired().egress_addresses.empty(); };
+  const auto lose = [&](std::chrono::milliseconds away) {
+    solo.Step(ForeignAnnouncement{.address = Ip("203.0.113.10"), .device = "eth0", .mac = MacAddress{{2, 0, 0, 0, 0, 9}}});
+    CHECK(!held());
+    solo.After(away);
+    CHECK(!held());
+    solo.After(std::chrono::milliseconds(400));  // asked whether it is free now
+    CHECK(held());
+  };
+  solo.After(std::chrono::milliseconds(300));
+  for (const int seconds : {1, 2, 4, 8, 10, 10}) lose(std::chrono::seconds(seconds));
+  solo.After(std::chrono::seconds(61));
+  lose(std::chrono::seconds(1));
+}
+
 TEST_CASE("a failing health check is told, and forgotten with the check") {
   Solo solo;
   solo.Host();
