@@ -98,7 +98,7 @@ void Agent::Body::Take(Time, const WorkloadsChanged& input, Output&) {
   if (in_force->selection) {
     const std::vector<IpAddress> changed = in_force->selection->SetWorkloads(input.source, input.workloads);
     if (!changed.empty()) recheck = networks_in_doubt = true;
-    if (build_needed || view_changed || pending || !synced || !plan::UpdateSources(inputs, changed, desired)) {
+    if (build_needed || view_changed || pending || !synced || !plan::UpdateSources(inputs, changed, desired, touched)) {
       build_needed = true;
     } else if (!changed.empty()) {
       commit_needed = true;
@@ -119,6 +119,7 @@ void Agent::Body::FollowProcesses() {
   if (build_needed || view_changed || pending || !synced || !plan::UpdateProcesses(inputs, desired)) {
     build_needed = true;
   } else {
+    touched.reset();
     commit_needed = true;
   }
 }
@@ -249,6 +250,7 @@ bool Agent::may_wake() const {
 }
 plan::TunnelIdentity Agent::tunnel_identity() const { return body_->inputs.self; }
 const state::State& Agent::desired() const { return body_->desired; }
+const state::Touched& Agent::touched() const { return body_->touched; }
 std::uint64_t Agent::revision() const { return body_->revision; }
 const std::string& Agent::policy_text() const { return body_->in_force->generation.text; }
 const policy::Selection* Agent::selection() const { return body_->in_force->selection.get(); }

@@ -250,6 +250,7 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
   const bool first = committed_revision == 0;
   if (first || !kernel_error.empty()) view_changed = true;  // ready from now on
   committed_revision = input.revision;
+  touched.emplace();
   kernel_error.clear();
   retry_at = kNever;
   retry_after = Duration{0};

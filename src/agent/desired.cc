@@ -367,6 +367,7 @@ void Agent::Body::Rebuild(Output& output) {
     state::State next = plan::Build(inputs);
     if (next != desired) {
       desired = std::move(next);
+      touched.reset();
       commit_needed = true;
     }
   }

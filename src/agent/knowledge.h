@@ -86,6 +86,7 @@ struct Knowledge {
 
   plan::Inputs inputs;
   state::State desired;
+  state::Touched touched;                                // by which it differs from what the kernel took last
   std::uint64_t revision = 0;
   std::uint64_t committed_revision = 0;                  // last one that the kernel took
   std::map<IpAddress, plan::Hold> committed_holds;       // in the kernel

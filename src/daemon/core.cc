@@ -142,7 +142,7 @@ void Core::Prolong(const std::set<IpAddress>& egress_ips) {
 
 void Core::Commit(std::uint64_t revision) {
   const Time begin = EventLoop::Now();
-  auto done = kernel_.Reconcile(agent_.desired());
+  auto done = kernel_.Reconcile(agent_.desired(), agent_.touched());
   std::optional<Error> error;
   if (done) {
     has_committed_ = true;

@@ -84,15 +84,16 @@ struct Kernel::Body {
   Recognition recognition{.tunnel_device = settings.tunnel_device, .addresses = memory, .lifetimes = lifetimes};
   Devices devices;
   std::optional<state::State> believed;  // what is in force; unset = not known
+  bool reached = false;                  // if it is known, it is what the last Reconcile was asked for, but for leases
   std::set<std::string> sysctl_paths;    // those of the last desired state
   Dirt pending;                          // taken from the sockets, not yet told
 
   void Absorb();
   Result<void> Observe();
-  Result<Outcome> Carry(const Transaction& transaction, OnError on_error, Transaction& done);
+  Result<Outcome> Carry(Transaction transaction, OnError on_error, Transaction& done);
   Result<Outcome> CarryLinks(const std::vector<Step>& build, OnError on_error, std::vector<Step>& done);
   Result<void> CarrySteps(const std::vector<Step>& steps, OnError on_error, std::vector<Step>& done);
-  Result<void> CutOver(const std::vector<Step>& steps, std::vector<Step>& done);
+  Result<void> CutOver(std::vector<Step> steps, std::vector<Step>& done);
   void Undo(const state::State& before);
 };
 
@@ -114,6 +115,7 @@ Result<void> Kernel::Body::Observe() {
   Absorb();
   pending.ours = was_ours;
   believed.reset();
+  reached = false;
   state::State state;
   if (auto done = ObserveRoutes(socket, recognition, devices, state); !done) return done;
   if (auto done = nft.Observe(state); !done) return done;
@@ -146,15 +148,19 @@ Result<Outcome> Kernel::Body::CarryLinks(const std::vector<Step>& build, OnError
   return Outcome::kAgain;
 }
 
-Result<void> Kernel::Body::CutOver(const std::vector<Step>& steps, std::vector<Step>& done) {
+Result<void> Kernel::Body::CutOver(std::vector<Step> steps, std::vector<Step>& done) {
   if (steps.empty()) return {};
   if (auto committed = nft.Commit(steps); !committed) return committed;
   for (const Step& step : steps) state::Apply(step, *believed);
-  done.insert(done.end(), steps.begin(), steps.end());
+  if (done.empty()) {
+    done = std::move(steps);
+  } else {
+    done.insert(done.end(), std::move_iterator(steps.begin()), std::move_iterator(steps.end()));
+  }
   return {};
 }
 
-Result<Outcome> Kernel::Body::Carry(const Transaction& transaction, OnError on_error, Transaction& done) {
+Result<Outcome> Kernel::Body::Carry(Transaction transaction, OnError on_error, Transaction& done) {
   std::optional<Error> first;
   const auto failed = [&](const Result<void>& result) {
     if (!result && !first) first = result.error();
@@ -166,7 +172,7 @@ Result<Outcome> Kernel::Body::Carry(const Transaction& transaction, OnError on_e
   std::vector<Step> build = transaction.build;
   std::ranges::stable_partition(build, GoesFirst);
   if (failed(CarrySteps(build, on_error, done.build))) return std::unexpected(*first);
-  const auto cut_over = CutOver(transaction.cut_over, done.cut_over);
+  const auto cut_over = CutOver(std::move(transaction.cut_over), done.cut_over);
   if (!cut_over && cut_over.error().kind == ErrorKind::kStale) {
     believed.reset();
     return Outcome::kAgain;
@@ -228,9 +234,10 @@ Result<state::Host> Kernel::ReadHost() {
   return kernel::ReadHost(body_->socket, body_->recognition, body_->devices);
 }
 
-Result<Transaction> Kernel::Reconcile(const state::State& desired) {
+Result<Transaction> Kernel::Reconcile(const state::State& desired, const state::Touched& touched) {
   Body& body = *body_;
   body.Absorb();
+  const bool was_reached = std::exchange(body.reached, false);
   const std::set<std::string> former_paths = std::exchange(body.sysctl_paths, {});
   for (const auto& [key, sysctl] : desired.sysctls) body.sysctl_paths.insert(key.path);
   Transaction done;
@@ -239,6 +246,7 @@ Result<Transaction> Kernel::Reconcile(const state::State& desired) {
   for (int round = 0; round < kRounds && outcome && *outcome == Outcome::kAgain; ++round) {
     // Leases end without a word.
     if (body.believed && !body.nft.ObserveLeases(*body.believed)) body.believed.reset();
+    const bool believed_at_first = body.believed.has_value();
     if (!body.believed) {
       if (auto observed = body.Observe(); !observed) {
         if (observed.error().kind == ErrorKind::kStale) continue;
@@ -247,12 +255,19 @@ Result<Transaction> Kernel::Reconcile(const state::State& desired) {
       }
     }
     body.believed->sysctls = body.sysctls.Observe(body.sysctl_paths);
-    const Transaction transaction = state::Diff(*body.believed, desired);
-    if (transaction.empty()) return done;
+    const bool short_way = touched && was_reached && round == 0 && believed_at_first && body.believed->sysctls == desired.sysctls;
+    Transaction transaction = short_way ? state::Diff(*body.believed, desired, *touched) : state::Diff(*body.believed, desired);
+    if (transaction.empty()) {
+      body.reached = true;
+      return done;
+    }
     if (!before && transaction.size() != transaction.cut_over.size()) before = *body.believed;
-    outcome = body.Carry(transaction, OnError::kStop, done);
+    outcome = body.Carry(std::move(transaction), OnError::kStop, done);
   }
-  if (outcome && *outcome == Outcome::kDone) return done;
+  if (outcome && *outcome == Outcome::kDone) {
+    body.reached = true;
+    return done;
+  }
   if (before) body.Undo(*before);
   body.sysctl_paths = former_paths;
   body.believed.reset();
@@ -321,6 +336,7 @@ Result<void> Kernel::AddCounts(const std::string& set, CountsByMark& into) { ret
 Result<Transaction> Kernel::Cleanup() {
   Body& body = *body_;
   body.sysctl_paths.clear();
+  body.reached = false;
   Transaction done;
   for (int round = 0; round < kRounds; ++round) {
     if (auto observed = body.Observe(); !observed) return std::unexpected(std::move(observed.error()).In("observe"));

@@ -31,6 +31,8 @@ constexpr int kObserveAttempts = 20;
 // Datagrams per call of TakeNotifications; the descriptor stays readable when there are more.
 constexpr int kNotificationsAtOnce = 10'000;
 constexpr int kNotificationBufferBytes = 8 * 1024 * 1024;
+// A batch of more steps is sent while nobody of us listens: the kernel tells of each element, which costs it as much as putting it there.
+constexpr std::size_t kQuietSteps = 1000;
 
 // A request of at most a few names.
 class Request {
@@ -63,15 +65,20 @@ Result<void> DropFrom(const NetfilterSocket& socket, std::uint32_t port) {
   return {};
 }
 
+// NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP
+Result<void> Member(const NetfilterSocket& socket, int option) {
+  const int group = NFNLGRP_NFTABLES;
+  if (::setsockopt(socket.fd(), SOL_NETLINK, option, &group, sizeof(group)) != 0) {
+    return std::unexpected(SystemError("nftables notifications", errno));
+  }
+  return {};
+}
+
 Result<void> Subscribe(const NetfilterSocket& socket) {
   // Best effort: losing notifications costs a read of the table, no more.
   ::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &kNotificationBufferBytes,
                sizeof(kNotificationBufferBytes));
-  const int group = NFNLGRP_NFTABLES;
-  if (::setsockopt(socket.fd(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) != 0) {
-    return std::unexpected(SystemError("nftables notifications", errno));
-  }
-  return {};
+  return Member(socket, NETLINK_ADD_MEMBERSHIP);
 }
 
 std::string Describe(const NftBatch::Origin& origin) {
@@ -90,6 +97,7 @@ struct Nft::Body {
   // Between the first message of somebody's change and the generation that ends it: whether it touched our
   // table.
   bool touched = false;
+  bool missed = false;  // what somebody changed while we did not listen
   std::vector<std::uint8_t> notification;
 
   Result<std::uint32_t> ReadGeneration() {
@@ -113,6 +121,7 @@ struct Nft::Body {
   Result<void> ObserveElements(const state::NftSet& set, state::State& into);
   std::uint32_t SequencesFor(std::size_t steps);
   Result<void> Exchange(NftBatch& batch, ErrorKind for_gone_lease);
+  Result<void> ExchangeQuietly(NftBatch& batch);
   Result<void> Judge(const NftBatch& batch, ErrorKind for_gone_lease);
 };
 
@@ -244,6 +253,16 @@ Result<void> Nft::Body::Exchange(NftBatch& batch, ErrorKind for_gone_lease) {
   return {};
 }
 
+// The batch checks the generation, so that what came before it cannot have been missed; the generation afterwards tells the rest.
+Result<void> Nft::Body::ExchangeQuietly(NftBatch& batch) {
+  if (auto left = Member(notifications, NETLINK_DROP_MEMBERSHIP); !left) return left;
+  auto done = Exchange(batch, ErrorKind::kStale);
+  auto joined = Member(notifications, NETLINK_ADD_MEMBERSHIP);
+  const auto now = ReadGeneration();
+  if (!now || *now != generation) missed = true;
+  return done && !joined ? joined : done;
+}
+
 Result<void> Nft::Body::Judge(const NftBatch& batch, ErrorKind for_gone_lease) {
   const auto answers = socket.TakeAnswers();
   if (!answers) return std::unexpected(answers.error());
@@ -273,7 +292,8 @@ Result<void> Nft::Commit(std::span<const state::Step> steps) {
   if (!elements_only) known = body_->known;
   if (auto done = Encode(steps, known ? *known : body_->known, batch); !done) return done;
   if (batch.empty()) return {};
-  if (auto done = body_->Exchange(batch, ErrorKind::kStale); !done) return done;
+  const bool quiet = steps.size() > kQuietSteps && body_->generation != 0;
+  if (auto done = quiet ? body_->ExchangeQuietly(batch) : body_->Exchange(batch, ErrorKind::kStale); !done) return done;
   if (known) body_->known = std::move(*known);
   return {};
 }
@@ -302,7 +322,7 @@ Result<void> Nft::Renew(std::span<const state::Step> leases) {
 int Nft::notification_fd() const { return body_->notifications.fd(); }
 
 Nft::Notice Nft::TakeNotifications() {
-  Notice notice;
+  Notice notice{.ours = std::exchange(body_->missed, false)};
   auto& buffer = body_->notification;
   for (int i = 0; i < kNotificationsAtOnce; ++i) {
     const long size = body_->notifications.Receive(buffer, MSG_DONTWAIT);

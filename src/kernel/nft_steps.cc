@@ -85,9 +85,9 @@ class Encoder {
     CreateTablesAndObjects();
     CreateSets();
     CreateChains();
-    if (auto done = Elements(ElementPurpose::kAdd); !done) return done;
+    // Before the elements: a rule that looks into a map has the kernel walk through what is in it (nf_tables_bind_set).
     CreateRules();
-    return {};
+    return Elements(ElementPurpose::kAdd);
   }
 
  private:

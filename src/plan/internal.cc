@@ -55,9 +55,7 @@ bool HoldsSelected(const policy::Selection& selection, const Connected& connecte
 }
 
 bool HoldsWorkload(const policy::Selection& selection, const Connected& connected) {
-  return selection.AnyWorkloadAddress([&](const IpAddress& address) {
-    return connected.network.Contains(address) && !IsOwn(*connected.device, address);
-  });
+  return selection.AnyWorkloadAddress(connected.network, [&](const IpAddress& address) { return !IsOwn(*connected.device, address); });
 }
 
 // Networks and devices that enabled policies name themselves (`cidr:`, `interface:`).

@@ -50,7 +50,7 @@ bool SameClasses(const Facts& facts, const State& state) {
 
 }  // namespace
 
-bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, State& state) {
+bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, State& state, state::Touched& touched) {
   if (inputs.selection == nullptr) return false;
   const Facts facts(inputs);
   if (!SameClasses(facts, state) || !SameSurroundings(facts, state)) return false;
@@ -60,6 +60,7 @@ bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, Sta
   const auto put = [&](std::string_view stem, const IpAddress& address, std::optional<Value> value) {
     const NftBytes key = NftBytes::Of(address);
     NftElement element{.key = {.set = {.name = PerFamily(stem, address.family())}, .first = key, .last = key}, .value = {}};
+    if (touched) touched->insert(element.key);
     if (!value) return void(state.elements.erase(element.key));
     element.value = std::move(*value);
     state::Put(state.elements, std::move(element));
@@ -73,6 +74,7 @@ bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, Sta
     put(stem::kSource, address, std::move(mark));
     put(stem::kKnown, address, std::move(present));
   }
+  if (inputs.selection->names_processes()) touched.reset();
   ReplaceProcesses(facts, state);  // a process may use one of these addresses
   return true;
 }

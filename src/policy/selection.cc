@@ -56,7 +56,6 @@ struct Selection::Body {
     other_ipv4 = classes.Acquire(Family::kIpv4, network_interests.devices);
     other_ipv6 = classes.Acquire(Family::kIpv6, network_interests.devices);
     std::vector<IpAddress> touched;
-    known.reserve(2 * set.workloads.size());
     for (const auto& [key, workload] : set.workloads) {
       if (IsHere(workload)) Own(kPolicySetSource, workload, touched);
     }
@@ -93,7 +92,7 @@ struct Selection::Body {
   std::unordered_map<std::string_view, Rank> rank_of;
   std::vector<std::size_t> counts;          // addresses by rank
   std::map<std::string, Reported> sources;  // of the providers
-  std::unordered_map<IpAddress, Known> known;
+  std::map<IpAddress, Known> known;
   std::map<IpAddress, const SourceClass*> exact;
   std::set<IpAddress> known_in_guard;
   std::vector<Network> networks;
@@ -247,8 +246,12 @@ std::vector<const Workload*> Selection::Workloads() const {
   return workloads;
 }
 
-bool Selection::AnyWorkloadAddress(const std::function<bool(const IpAddress&)>& test) const {
-  return std::ranges::any_of(body_->known, [&](const auto& entry) { return test(entry.first); });
+bool Selection::AnyWorkloadAddress(const Prefix& network, const std::function<bool(const IpAddress&)>& test) const {
+  auto found = body_->known.lower_bound(network.First());
+  for (; found != body_->known.end() && network.Contains(found->first); ++found) {
+    if (test(found->first)) return true;
+  }
+  return false;
 }
 
 const std::set<IpAddress>& Selection::known_in_guard() const { return body_->known_in_guard; }

@@ -72,6 +72,7 @@ Lists ListsOf(Transaction& transaction, std::vector<Step>& removed) {
 
 template <typename Key, typename Kind>
 void DiffKind(const std::map<Key, Kind>& observed, const std::map<Key, Kind>& desired, Gone& gone, Lists lists) {
+  if (desired.size() > observed.size()) lists.create.reserve(lists.create.size() + desired.size() - observed.size());
   auto found = observed.begin();
   auto wanted = desired.begin();
   while (found != observed.end() || wanted != desired.end()) {
@@ -139,6 +140,29 @@ Transaction Diff(const State& observed, const State& desired) {
       observed, desired);
   for (auto steps = cleaned.rbegin(); steps != cleaned.rend(); ++steps) {
     transaction.clean.insert(transaction.clean.end(), std::move_iterator(steps->begin()), std::move_iterator(steps->end()));
+  }
+  return transaction;
+}
+
+Transaction Diff(const State& observed, const State& desired, const std::set<NftElement::Key>& touched) {
+  std::set<NftElement::Key> keys = touched;
+  for (const auto& [name, set] : desired.sets) {
+    if (!set.timeouts) continue;
+    for (const State* state : {&observed, &desired}) {
+      auto entry = state->elements.lower_bound({.set = name, .first = {}, .last = {}});
+      for (; entry != state->elements.end() && entry->first.set == name; ++entry) keys.insert(entry->first);
+    }
+  }
+  Transaction transaction;
+  for (const NftElement::Key& key : keys) {
+    const auto found = observed.elements.find(key);
+    const auto wanted = desired.elements.find(key);
+    const bool is_there = found != observed.elements.end();
+    if (wanted == desired.elements.end()) {
+      if (is_there) transaction.cut_over.push_back({Operation::kRemove, found->second});
+    } else if (!is_there || found->second != wanted->second) {
+      transaction.cut_over.push_back({is_there ? Operation::kReplace : Operation::kCreate, wanted->second});
+    }
   }
   return transaction;
 }

@@ -1,7 +1,8 @@
-"""From a workload's drop-in file to the kernel: drop_in.py DIRECTORY ROUNDS, in the node's network namespace.
+"""From a workload's drop-in file to the kernel: drop_in.py DIRECTORY ROUNDS [--json], in the node's network namespace.
 
 Each round moves one file with one workload into the directory, and waits for the kernel's own notification of the new set element.
 """
+import json
 import os
 import socket
 import statistics
@@ -20,7 +21,7 @@ def messages(s):
         buffer = buffer[(length + 3) & ~3:]
 
 
-def main(directory, rounds):
+def main(directory, rounds, as_json):
     s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
     s.bind((0, 1 << GROUP_NFTABLES - 1))
     s.settimeout(5)
@@ -50,10 +51,13 @@ def main(directory, rounds):
         counts.append(others)
         s.settimeout(5)
     took.sort()
+    if as_json:
+        print(json.dumps({"median": statistics.median(took), "fastest": took[0], "slowest": took[-1]}))
+        return
     print(f"{'one workload more: file moved → element in the kernel, median':<64} {statistics.median(took):10.2f}")
     print(f"{'  … fastest / slowest':<64} {took[0]:10.2f} / {took[-1]:.2f}")
     print(f"{'  … element messages in each change, at most':<64} {max(counts):10}")
     print(f"{'  … bytes of the message':<64} {max(sizes):10}")
 
 
-main(sys.argv[1], int(sys.argv[2]))
+main(sys.argv[1], int(sys.argv[2]), "--json" in sys.argv[3:])

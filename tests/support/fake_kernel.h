@@ -31,7 +31,7 @@ class FakeKernel {
     return state;
   }
 
-  Result<state::Transaction> Reconcile(const state::State& desired) {
+  Result<state::Transaction> Reconcile(const state::State& desired, const state::Touched& = std::nullopt) {
     EndLeases();
     const state::State before = state;
     const std::map<Key, Time> ends_before = ends_;

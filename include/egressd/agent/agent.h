@@ -72,6 +72,8 @@ class Agent {
 
   // What the kernel shall look like now; changes only in Step.
   const state::State& desired() const;
+  // By what it may differ from what was asked of the kernel in the last commit that succeeded.
+  const state::Touched& touched() const;
   std::uint64_t revision() const;
   // Something that this node held is on its way to another one.
   bool hands_over() const;

@@ -19,6 +19,7 @@
 #include "egressd/policy/selection.h"
 #include "egressd/state/host.h"
 #include "egressd/state/state.h"
+#include "egressd/state/transaction.h"
 
 namespace egressd::plan {
 
@@ -104,8 +105,9 @@ inline constexpr std::string_view kSentSets[] = {"sources4", "sources6", "routed
 state::State Build(const Inputs& inputs);
 
 // The short way when workloads changed. `state` is what Build made of the same inputs before the sources `changed`. True: it is now what
-// Build would make. False: more than these sources follows (a class or a workload network comes or goes); `state` is untouched.
-bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, state::State& state);
+// Build would make, and `touched` (unset stays unset) has what that changed. False: more than these sources follows (a class or a workload
+// network comes or goes); `state` is untouched.
+bool UpdateSources(const Inputs& inputs, std::span<const IpAddress> changed, state::State& state, state::Touched& touched);
 
 // The same when what is known of the host's own processes changed.
 bool UpdateProcesses(const Inputs& inputs, state::State& state);

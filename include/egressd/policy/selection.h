@@ -92,8 +92,8 @@ class Selection {
 
   // Everything known, from the policy set and the providers, in order of name.
   std::vector<const Workload*> Workloads() const;
-  // Is there an address of a known workload, selected or not, for which `test` holds? They come in no order.
-  bool AnyWorkloadAddress(const std::function<bool(const IpAddress&)>& test) const;
+  // Is there an address of a known workload inside the network, selected or not, for which `test` holds?
+  bool AnyWorkloadAddress(const Prefix& network, const std::function<bool(const IpAddress&)>& test) const;
   // Addresses of known workloads inside the set's guard, selected or not.
   const std::set<IpAddress>& known_in_guard() const;
   // The network of the set's guard that holds a source which is no known workload; nullptr = nothing is guarded against it.

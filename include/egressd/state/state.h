@@ -173,11 +173,11 @@ void ForEachKind(F&& f, States&... states) {
   f(states.egress_addresses...);
 }
 
-// Inserts or replaces.
+// Inserts or replaces; at once where objects come in order of key.
 template <typename Kind>
 void Put(Objects<Kind>& objects, Kind object) {
   auto key = object.key;
-  objects.insert_or_assign(std::move(key), std::move(object));
+  objects.insert_or_assign(objects.end(), std::move(key), std::move(object));
 }
 
 // One line each, as `egressctl diff` and the log show them: "route 0.0.0.0/0 table 26001 via 198.19.3.4 dev egressd0".

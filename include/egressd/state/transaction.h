@@ -11,10 +11,13 @@
 // 1. Apply(Diff(a, b), a) == b for all states.
 // 2. Diff(a, a) is empty.
 // 3. Steps of one phase and kind come in order of key.
-// 4. What the kernel takes along has no step of its own: a removed table takes all of its family, a removed or replaced set its elements.
+// 4. Diff(a, b, touched) == Diff(a, b) when nothing but `touched`, elements of sets that stay, and leases differs; it costs what that is.
+// 5. What the kernel takes along has no step of its own: a removed table takes all of its family, a removed or replaced set its elements.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -47,6 +50,9 @@ struct Transaction {
 
 // What must be done to get from `observed` to `desired`.
 Transaction Diff(const State& observed, const State& desired);
+// The elements by which a state may differ from an earlier one, beside leases; unset = by anything.
+using Touched = std::optional<std::set<NftElement::Key>>;
+Transaction Diff(const State& observed, const State& desired, const std::set<NftElement::Key>& touched);
 // Carries the transaction out on a value.
 void Apply(const Transaction& transaction, State& state);
 void Apply(const Step& step, State& state);

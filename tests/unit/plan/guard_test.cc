@@ -90,11 +90,13 @@ TEST_CASE("a workload that comes or goes unselected is one element") {
   state::State state = world.Plan();
   const auto changed = world.selection().SetWorkloads("x", {{.name = "x", .addresses = {Ip("172.17.0.77")}}});
   CHECK(changed == std::vector<IpAddress>{Ip("172.17.0.77")});
-  REQUIRE(UpdateSources(world.Input(), changed, state));
+  state::Touched touched{std::in_place};
+  REQUIRE(UpdateSources(world.Input(), changed, state, touched));
+  CHECK(touched->size() == 2);  // selected or known: both were looked at
   CHECK(Elements(state, "known4") == Strings{Bytes("172.17.0.3"), Bytes("172.17.0.77")});
   CHECK(state == Build(world.Input()));
   const auto gone = world.selection().SetWorkloads("x", {});
-  REQUIRE(UpdateSources(world.Input(), gone, state));
+  REQUIRE(UpdateSources(world.Input(), gone, state, touched));
   CHECK(state == Build(world.Input()));
 }
 
