@@ -145,19 +145,14 @@ bool ChooseSources(Draft& draft, Manifest& manifest, policy::Policy& policy) {
   if (pods != nullptr) {
     auto requirements = RequirementsOf(manifest, *pods);
     if (!requirements) return false;
+    TellPods(manifest, *pods, *requirements);
     selector.labels = *std::move(requirements);
-    manifest.Exact(*pods, "policies.*.from");
   }
   policy.from = {OrAll(selector)};
   if (namespaces == nullptr) return true;
   const auto chosen = draft.NamespacesOf(manifest, *namespaces);
   if (!chosen) return false;
-  if (chosen->note.empty()) {
-    manifest.Exact(*namespaces, "policies.*.from");
-  } else {
-    manifest.Approximated(*namespaces, "policies.*.from", chosen->note);
-  }
-  policy.from = InNamespaces(selector, chosen->requirements);
+  policy.from = InNamespaces(selector, *chosen);
   return true;
 }
 
@@ -304,7 +299,8 @@ void Limit(Manifest& manifest, policy::Policy& policy) {
 
 void ConvertEgress(Draft& draft, Manifest& manifest) {
   policy::Policy policy;
-  if (!ChooseSources(draft, manifest, policy) || !ChoosePool(draft, manifest, policy)) return;
+  const bool has_sources = ChooseSources(draft, manifest, policy);
+  if (!ChoosePool(draft, manifest, policy) || !has_sources) return;
   ChooseAddresses(draft, manifest, policy);
   if (!policy.gateway) {
     if (!manifest.has_errors()) manifest.Error(manifest.root(), kMissing, "an Egress needs spec.egressIP or spec.externalIPPool");

@@ -62,7 +62,6 @@ Requirements Sorted(Requirements labels, Requirements& namespaces) {
 bool AddSources(Draft& draft, Manifest& manifest, const Node& entry, policy::Policy& policy) {
   policy::Selector selector;
   Requirements namespaces;
-  std::string note;
   const Node* pods = manifest.Selector(entry, "podSelector");
   const Node* named = manifest.Selector(entry, "namespaceSelector");
   const Node* nodes = manifest.Selector(entry, "nodeSelector");
@@ -74,24 +73,12 @@ bool AddSources(Draft& draft, Manifest& manifest, const Node& entry, policy::Pol
     auto labels = RequirementsOf(manifest, *pods);
     if (!labels) return false;
     selector.labels = Sorted(*std::move(labels), namespaces);
-    const bool is_special = std::ranges::any_of(
-        selector.labels, [](const policy::Requirement& requirement) { return requirement.key.starts_with("io.cilium.k8s."); });
-    if (is_special) {
-      manifest.Approximated(*pods, "policies.*.from", "labels that only Cilium gives to pods: no workload here has them, unless you give them");
-    } else {
-      manifest.Exact(*pods, "policies.*.from");
-    }
+    TellPods(manifest, *pods, selector.labels);
   }
   if (named != nullptr) {
-    auto chosen = draft.NamespacesOf(manifest, *named);
+    const auto chosen = draft.NamespacesOf(manifest, *named);
     if (!chosen) return false;
-    Append(namespaces, chosen->requirements);
-    note = chosen->note;
-    if (note.empty()) {
-      manifest.Exact(*named, "policies.*.from");
-    } else {
-      manifest.Approximated(*named, "policies.*.from", note);
-    }
+    Append(namespaces, *chosen);
   }
   // `io.kubernetes.pod.namespace notin (…)` speaks of namespaces that have to be listed.
   for (const policy::Requirement& requirement : namespaces) {
@@ -269,7 +256,7 @@ void ConvertPolicy(Draft& draft, Gateways& gateways, Manifest& manifest) {
     return;
   }
   for (const Node* entry : manifest.Maps(*selectors)) {
-    if (!AddSources(draft, manifest, *entry, policy)) return;
+    if (!AddSources(draft, manifest, *entry, policy)) break;
   }
   ChooseDestinations(manifest, policy);
   ChooseEgress(draft, gateways, manifest, policy);

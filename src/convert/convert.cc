@@ -142,7 +142,7 @@ void CheckResult(const Draft& draft, Input& input) {
 
 std::string HeadComment(const Conversion& conversion) {
   return std::format(
-      "Converted by egressctl from manifests of Kubernetes: {} fields exact, {} approximated, {} dropped (egressctl convert --report).\n"
+      "Converted by egressctl from manifests of Kubernetes; fields: {} exact, {} approximated, {} dropped (egressctl convert --report).\n"
       "Labels of pods are labels of workloads here, and labels of nodes are `node.labels` in their egressd.yaml.",
       conversion.Count(Outcome::kExact), conversion.Count(Outcome::kApproximated), conversion.Count(Outcome::kDropped));
 }

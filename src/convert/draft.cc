@@ -120,11 +120,10 @@ std::string Draft::NameOf(const Manifest& manifest) {
   return within.empty() ? manifest.name() : within + "-" + manifest.name();
 }
 
-std::optional<Draft::NamespaceSelector> Draft::NamespacesOf(Manifest& manifest, const Node& selector) {
+std::optional<Requirements> Draft::NamespacesOf(Manifest& manifest, const Node& selector) {
   auto requirements = RequirementsOf(manifest, selector);
   if (!requirements) return std::nullopt;
   using Operator = policy::Requirement::Operator;
-  NamespaceSelector out;
   bool needs_labels = false;
   for (const policy::Requirement& requirement : *requirements) {
     if (requirement.key != kNamespaceName) {
@@ -142,10 +141,12 @@ std::optional<Draft::NamespaceSelector> Draft::NamespacesOf(Manifest& manifest, 
   const bool known =
       std::ranges::any_of(set.namespaces, [&](const auto& entry) { return policy::Matches(asked, entry.second.labels); });
   if (needs_labels && !known) {
-    out.note = "no namespace among the files has these labels: nothing is selected until `namespaces:` gives them to one";
+    manifest.Approximated(selector, "policies.*.from",
+                          "no namespace among the files has these labels: nothing is selected until `namespaces:` gives them to one");
+  } else {
+    manifest.Exact(selector, "policies.*.from");
   }
-  out.requirements = *std::move(requirements);
-  return out;
+  return requirements;
 }
 
 Manifest* Draft::OriginOf(std::string_view path) const {

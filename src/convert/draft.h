@@ -38,12 +38,8 @@ class Draft {
   // "<namespace>-<name>", or the name alone.
   static std::string NameOf(const Manifest& manifest);
 
-  // Reads a selector of namespaces: the requirements as they are, and a note where the labels that it asks for are unknown here.
-  struct NamespaceSelector {
-    Requirements requirements;
-    std::string note;
-  };
-  std::optional<NamespaceSelector> NamespacesOf(Manifest& manifest, const Node& selector);
+  // Reads a selector of namespaces, and tells what becomes of it: not much, where the labels that it asks for are unknown here.
+  std::optional<Requirements> NamespacesOf(Manifest& manifest, const Node& selector);
 
   // Which gateway stands for an object of another system, by "kind/name".
   std::map<std::string, std::string> gateway_of;

@@ -203,21 +203,13 @@ void AddSelectors(Draft& draft, Manifest& manifest, Sources& sources) {
     if (pods != nullptr) {
       auto labels = RequirementsOf(manifest, *pods);
       if (!labels) return;
+      TellPods(manifest, *pods, *labels);
       selector.labels = *std::move(labels);
-      manifest.Exact(*pods, "policies.*.from");
     }
-    Draft::NamespaceSelector chosen;
-    if (namespaces != nullptr) {
-      auto read = draft.NamespacesOf(manifest, *namespaces);
-      if (!read) return;
-      chosen = *std::move(read);
-      if (chosen.note.empty()) {
-        manifest.Exact(*namespaces, "policies.*.from");
-      } else {
-        manifest.Approximated(*namespaces, "policies.*.from", chosen.note);
-      }
-    }
-    Append(sources.translated, InNamespaces(selector, chosen.requirements));
+    std::optional<Requirements> chosen{Requirements{}};
+    if (namespaces != nullptr) chosen = draft.NamespacesOf(manifest, *namespaces);
+    if (!chosen) return;
+    Append(sources.translated, InNamespaces(selector, *std::move(chosen)));
   }
 }
 
@@ -240,10 +232,11 @@ void AddPolicies(const Draft& draft, Manifest& manifest, Sources& sources) {
       }
       manifest.Exact(*names, "policies.*.from");
     }
-    if (selector.cidrs.empty()) {
+    if (manifest.Field(*entry, "ipBlocks") == nullptr && manifest.Field(*entry, "subnets") == nullptr) {
       manifest.Error(*entry, kMissing, "a policy needs `ipBlocks` or `subnets`");
       return;
     }
+    if (selector.cidrs.empty()) continue;  // reported
     if (snat != nullptr) manifest.Exact(*snat, "policies.*.action");
     (translates ? sources.translated : sources.routed).push_back(std::move(selector));
   }
@@ -266,17 +259,22 @@ policy::Policy CommonPolicy(Manifest& manifest, const std::string& gateway, cons
   return policy;
 }
 
-std::size_t ReadReplicas(Manifest& manifest, bool& enabled) {
+std::uint64_t ReplicasThere(Manifest& manifest) {
   const Node* node = manifest.Field("spec.replicas");
-  if (node == nullptr) return 1;
-  const auto replicas = manifest.Number(*node, kMostReplicasThere).value_or(1);
+  return node == nullptr ? 1 : manifest.Number(*node, kMostReplicasThere).value_or(1);
+}
+
+void TellReplicas(Manifest& manifest, std::uint64_t replicas, const Sources& sources) {
+  const Node* node = manifest.Field("spec.replicas");
+  if (node == nullptr) return;
   if (replicas == 0) {
-    enabled = false;
     manifest.Approximated(*node, "policies.*.enabled", "without a replica there is no gateway: the policies are written disabled");
-    return 1;
+  } else if (replicas > 1 && !sources.routed.empty()) {
+    manifest.Approximated(*node, "policies.*.egress_ip",
+                          "what keeps its address leaves through one node at a time, since only that one takes the answers");
+  } else {
+    manifest.Exact(*node, "policies.*.replicas");
   }
-  manifest.Exact(*node, "policies.*.replicas");
-  return replicas;
 }
 
 // Networks that the virtual router reaches by itself, so that they never leave by a gateway.
@@ -297,8 +295,8 @@ void AddInternalNetworks(Draft& draft) {
 }
 
 void ConvertGateway(Draft& draft, OutsideAddresses& outside, Manifest& manifest) {
-  bool enabled = true;
-  const std::size_t replicas = ReadReplicas(manifest, enabled);
+  const std::uint64_t wanted = ReplicasThere(manifest);
+  const std::size_t replicas = std::max<std::size_t>(wanted, 1);
   const auto nodes = NodesOfList(manifest);
   const auto taken = outside.TakeFor(manifest, replicas);
   Sources sources;
@@ -320,7 +318,8 @@ void ConvertGateway(Draft& draft, OutsideAddresses& outside, Manifest& manifest)
   ReadRouting(manifest, gateway);
   const std::string path = draft.AddGateway(manifest, name, std::move(gateway));
   policy::Policy policy = CommonPolicy(manifest, path.substr(path.find('.') + 1), *taken, replicas);
-  policy.enabled = enabled;
+  policy.enabled = wanted > 0;
+  TellReplicas(manifest, wanted, sources);
   const bool has_both = !sources.translated.empty() && !sources.routed.empty();
   policy.bandwidth = LimitOf(manifest, has_both);
   if (!sources.translated.empty()) {
@@ -330,7 +329,11 @@ void ConvertGateway(Draft& draft, OutsideAddresses& outside, Manifest& manifest)
   if (!sources.routed.empty()) {
     policy.from = std::move(sources.routed);
     policy.action = policy::Action::kRoute;
-    policy.priority = kPriorityOfRoutes;
+    // Answers come back to one address: that of the route to these networks.
+    policy.egress_ip.addresses.resize(1);
+    policy.replicas = 0;
+    policy.prefer = policy::Prefer::kAny;
+    if (has_both) policy.priority = kPriorityOfRoutes;
     draft.AddPolicy(manifest, has_both ? name + "-route" : name, policy);
   }
   DropWhatIsOfPods(manifest);

@@ -112,6 +112,21 @@ std::optional<Requirements> RequirementsOf(Manifest& manifest, const Node& selec
   return requirements;
 }
 
+void TellPods(Manifest& manifest, const Node& selector, const Requirements& requirements) {
+  // Of its controllers and networks, and those that container engines keep to themselves.
+  constexpr std::string_view kMadeThere[] = {"pod-template-hash", "pod-template-generation", "controller-revision-hash", "job-name",
+                                             "controller-uid", "statefulset.kubernetes.io/", "apps.kubernetes.io/", "batch.kubernetes.io/",
+                                             "io.cilium.k8s.", "com.docker.", "io.docker.", "org.dockerproject."};
+  for (const policy::Requirement& requirement : requirements) {
+    if (std::ranges::none_of(kMadeThere, [&](std::string_view start) { return requirement.key.starts_with(start); })) continue;
+    manifest.Approximated(selector, "policies.*.from",
+                          std::format("the label {} is not one that people give to containers: no workload here has it, unless you give it",
+                                      requirement.key));
+    return;
+  }
+  manifest.Exact(selector, "policies.*.from");
+}
+
 policy::NodeSelector NodesWith(Requirements requirements) {
   if (requirements.empty()) requirements.push_back({.key = "egressd.gateway.never", .op = Operator::kNotExists, .values = {}});
   return {.names = {}, .labels = std::move(requirements)};

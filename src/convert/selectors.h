@@ -21,6 +21,9 @@ std::optional<Requirements> RequirementsOf(Manifest& manifest, const Node& selec
 // One part of a selector: `key` is matchLabels or matchExpressions.
 std::optional<Requirements> RequirementsOfPart(Manifest& manifest, const Node& part, std::string_view key);
 
+// Tells what becomes of a selector of pods: exact, unless it asks for labels that only the machinery of Kubernetes gives.
+void TellPods(Manifest& manifest, const Node& selector, const Requirements& requirements);
+
 // Every node: that it does not have a label which nobody gives it, until somebody wants to take it out.
 policy::NodeSelector NodesWith(Requirements requirements);
 // A selector that nothing fulfils, for a policy that is written disabled: who enables it as it is selects nothing.

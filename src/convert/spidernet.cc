@@ -198,8 +198,8 @@ bool ChooseSources(Draft& draft, Manifest& manifest, policy::Policy& policy) {
   if (labels != nullptr) {
     auto requirements = RequirementsOf(manifest, *labels);
     if (!requirements) return false;
+    TellPods(manifest, *labels, *requirements);
     selector.labels = *std::move(requirements);
-    manifest.Exact(*labels, "policies.*.from");
   }
   if (subnets != nullptr) selector.cidrs = SubnetsOf(manifest, *subnets, labels != nullptr);
   policy.from = {selector};
@@ -207,12 +207,7 @@ bool ChooseSources(Draft& draft, Manifest& manifest, policy::Policy& policy) {
   if (namespaces == nullptr || manifest.kind() == "EgressPolicy") return true;
   const auto chosen = draft.NamespacesOf(manifest, *namespaces);
   if (!chosen) return false;
-  if (chosen->note.empty()) {
-    manifest.Exact(*namespaces, "policies.*.from");
-  } else {
-    manifest.Approximated(*namespaces, "policies.*.from", chosen->note);
-  }
-  policy.from = InNamespaces(selector, chosen->requirements);
+  policy.from = InNamespaces(selector, *chosen);
   return true;
 }
 
@@ -234,12 +229,12 @@ void ChoosePriority(Manifest& manifest, policy::Policy& policy) {
 void ConvertPolicy(Draft& draft, Manifest& manifest) {
   policy::Policy policy;
   const bool namespaced = manifest.kind() == "EgressPolicy";
-  if (!ChooseSources(draft, manifest, policy)) return;
+  const bool has_sources = ChooseSources(draft, manifest, policy);
   const bool names_workloads = std::ranges::any_of(policy.from, &policy::Selector::names_workloads);
   // A selector of networks does not say whose they are.
   if (namespaced) {
     policy.namespace_ = manifest.namespace_or_default();
-    if (!names_workloads) policy.from.front().all = true;
+    if (has_sources && !names_workloads) policy.from.front().all = true;
   }
   if (const Node* list = manifest.Field("spec.destSubnet")) {
     policy.to = policy::Reach::kListed;
@@ -249,6 +244,7 @@ void ConvertPolicy(Draft& draft, Manifest& manifest) {
   ChoosePriority(manifest, policy);
   if (!ChooseGateway(draft, manifest, policy)) return;
   ChooseEgressIp(draft, manifest, policy);
+  if (manifest.has_errors()) return;
   const std::string name = namespaced ? manifest.namespace_or_default() + "-" + manifest.name() : manifest.name();
   draft.AddPolicy(manifest, name, std::move(policy));
 }

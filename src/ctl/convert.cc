@@ -61,10 +61,8 @@ std::string Account(const Session& session, const convert::Object& object, bool 
 
 std::string Sum(const convert::Conversion& conversion) {
   using enum convert::Outcome;
-  const std::size_t inexact = conversion.Count(kApproximated) + conversion.Count(kDropped);
-  return std::format("{}: {} exact, {} approximated, {} dropped", Count(conversion.objects.size(), "object"),
-                     Count(conversion.Count(kExact), "field"), conversion.Count(kApproximated), conversion.Count(kDropped)) +
-         (inexact == 0 ? "" : " (--report says which)") + '\n';
+  return std::format("{}; fields: {} exact, {} approximated, {} dropped", Count(conversion.objects.size(), "object"),
+                     conversion.Count(kExact), conversion.Count(kApproximated), conversion.Count(kDropped));
 }
 
 Json ToJson(const convert::Conversion& conversion, const std::string& text) {
@@ -127,7 +125,9 @@ int Convert(Session& session) {
   for (const convert::Object& object : conversion.objects) {
     if (report || strict) account += Account(session, object, report);
   }
-  if (report || strict || !session.arguments().quiet) account += Sum(conversion);
+  if (report || strict || !session.arguments().quiet) {
+    account += Sum(conversion) + (inexact && !report ? " (--report says which)\n" : "\n");
+  }
   std::fputs(account.c_str(), stderr);
   return strict ? kFailed : kDone;
 }

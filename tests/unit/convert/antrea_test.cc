@@ -107,7 +107,8 @@ TEST_CASE("an address without a pool is held by a gateway of all nodes, and that
   CHECK(Written(c, "antrea-static", "ipv4") == "[10.10.0.104, 10.10.0.105]");
   CHECK(Written(c, "same", "egress_ip") == "10.10.0.104");
   CHECK(Told(c, "spec.egressIP") == "approximated -> policies.web.egress_ip");
-  CHECK(c.objects.front().fields.front().note != "");
+  CHECK(c.objects.front().fields.back().path == "spec.egressIP");
+  CHECK(c.objects.front().fields.back().note.contains("gateway antrea-static"));
 }
 
 TEST_CASE("several addresses and pools: those of the first pool") {

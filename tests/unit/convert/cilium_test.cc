@@ -38,10 +38,12 @@ TEST_CASE("labels of pods that speak of their namespace do so here, and the sour
   CHECK(selector.labels.front().key == "app");
 }
 
-TEST_CASE("labels that only Cilium gives are kept, and told") {
+TEST_CASE("labels that only the machinery gives are kept, and told") {
   const Conversion c = Good(Policy("  selectors: [{podSelector: {matchLabels: {io.cilium.k8s.policy.serviceaccount: sa}}}]\n" + kTo + kGateway));
   CHECK(Told(c, "spec.selectors[0].podSelector") == "approximated -> policies.web.from");
   CHECK(c.set.policies.at("web").from.front().labels.size() == 1);
+  const Conversion hash = Good(Policy("  selectors: [{podSelector: {matchExpressions: [{key: pod-template-hash, operator: Exists}]}}]\n" + kTo + kGateway));
+  CHECK(Told(hash, "spec.selectors[0].podSelector") == "approximated -> policies.web.from");
 }
 
 TEST_CASE("several selectors are one list; nodeSelector says on which nodes") {
@@ -83,7 +85,7 @@ TEST_CASE("without an address it is the node's, of the device that is named") {
   const Conversion device = Good(Policy(kPods + kTo + "  egressGateway: {" + kNodes + ", interface: eth1}\n"));
   CHECK(device.set.gateways.at("web").interface == "eth1");
   CHECK(device.set.pools.empty());
-  CHECK(Findings(Read(Policy(kPods + kTo + "  egressGateway: {" + kNodes + ", interface: eth1, egressIP: 10.0.0.1}\n"))) == "8:89 E407");
+  CHECK(Findings(Read(Policy(kPods + kTo + "  egressGateway: {" + kNodes + ", interface: eth1, egressIP: 10.0.0.1}\n"))) == "8:82 E407");
 }
 
 TEST_CASE("the same nodes are one gateway; another device is another one") {

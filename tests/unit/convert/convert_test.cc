@@ -49,13 +49,13 @@ TEST_CASE("expressions of labels; labels come first, so that equal selectors loo
 
 TEST_CASE("half of a selector is another selector: it is an error") {
   const auto findings = [](const std::string& selector) { return Findings(Read(kPool + Egress("{name: web}", selector))); };
-  CHECK(findings("{matchExpressions: [{key: a, operator: Gt, values: [\"1\"]}]}") == "9:92 E408");
-  CHECK(findings("{matchLabels: {a: b}, matchFields: []}") == "9:72 E408");
-  CHECK(findings("{matchExpressions: [{key: a, operator: In}]}") == "9:70 E405");
-  CHECK(findings("{matchExpressions: [{operator: Exists}]}") == "9:70 E405");
-  CHECK(findings("{matchLabels: {\"a b\": c}}") == "9:72 E406");
-  CHECK(findings("{matchLabels: {a: [b]}}") == "9:66 E406");
-  CHECK(findings("[]") == "9:50 E406");
+  CHECK(findings("{matchExpressions: [{key: a, operator: Gt, values: [\"1\"]}]}") == "9:93 E408");
+  CHECK(findings("{matchLabels: {a: b}, matchFields: []}") == "9:76 E408");
+  CHECK(findings("{matchExpressions: [{key: a, operator: In}]}") == "9:74 E405");
+  CHECK(findings("{matchExpressions: [{operator: Exists}]}") == "9:74 E405");
+  CHECK(findings("{matchLabels: {\"a b\": c}}") == "9:76 E406");
+  CHECK(findings("{matchLabels: {a: [b]}}") == "9:69 E406");
+  CHECK(findings("[]") == "9:41 E406");
 }
 
 TEST_CASE("names that are taken, or are none here, are changed; two ways to the same name do not meet") {
@@ -86,7 +86,7 @@ TEST_CASE("pools of two objects with the same address contradict each other, and
 
 TEST_CASE("more policies than addresses is an error here, not when it is applied") {
   const std::string small = "apiVersion: crd.antrea.io/v1beta1\nkind: ExternalIPPool\nmetadata: {name: ext}\nspec: {ipRanges: [{start: 10.1.0.1, end: 10.1.0.1}]}\n";
-  CHECK(Findings(Read(small + Egress("{name: a}", "{}") + Egress("{name: b}", "{}"))) == "10:1 E409");
+  CHECK(Findings(Read(small + Egress("{name: a}", "{}") + Egress("{name: b}", "{}"))) == "11:1 E409");
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ TEST_CASE("a gateway is nodes and a pool; a policy of a namespace selects there"
   CHECK(Written(c, "shop-web", "from") == "{labels: {app: web}}");
   CHECK(Written(c, "shop-web", "gateway") == "eg1");
   CHECK(Written(c, "shop-web", "to") == "");  // external
-  CHECK(c.comments.at("policies.shop-web") == "from: EgressPolicy shop/web (k.yaml:7)");
+  CHECK(c.comments.at("policies.shop-web") == "from: EgressPolicy shop/web (k.yaml:9)");
 }
 
 TEST_CASE("a policy without a namespace is in default") {
@@ -82,11 +82,11 @@ TEST_CASE("their rules hold: useNodeIP excludes addresses, addresses are in the 
   const auto findings = [](const std::string& gateway, const std::string& egress_ip) {
     return Findings(Read(gateway + Policy(kPods + "  egressGatewayName: eg1\n" + egress_ip)));
   };
-  CHECK(findings(kPool, "  egressIP: {useNodeIP: true, ipv4: 10.6.1.60}\n") == "14:25 E407");
-  CHECK(findings(kPool, "  egressIP: {ipv4: 10.9.9.9}\n") == "8:1 E409");
-  CHECK(findings(Gateway(""), "") == "7:1 E407");
+  CHECK(findings(kPool, "  egressIP: {useNodeIP: true, ipv4: 10.6.1.60}\n") == "15:25 E407");
+  CHECK(findings(kPool, "  egressIP: {ipv4: 10.9.9.9}\n") == "9:1 E409");
+  CHECK(findings(Gateway(""), "") == "8:1 E407");
   CHECK(findings(Gateway(""), "  egressIP: {useNodeIP: true}\n") == "");
-  CHECK(findings(kPool, "  egressIP: {ipv4: 10.6.1}\n") == "14:20 E406");
+  CHECK(findings(kPool, "  egressIP: {ipv4: 10.6.1}\n") == "15:20 E406");
 }
 
 TEST_CASE("priority: 1000 for policies, 32768 for cluster policies, and what is written counts although nothing reads it there") {
@@ -109,7 +109,7 @@ TEST_CASE("podSubnet is read by nothing there: beside labels it is dropped, alon
   const Conversion alone = Good(kPool + Policy("  egressGatewayName: eg1\n  appliedTo: {" + subnet + "}\n"));
   CHECK(Told(alone, "spec.appliedTo.podSubnet") == "approximated -> policies.shop-web.from");
   CHECK(Written(alone, "shop-web", "from") == "{cidr: [172.29.16.0/24], all: true}");
-  CHECK(Findings(Read(kPool + Policy("  egressGatewayName: eg1\n  appliedTo: {podSelector: {}}\n"))) == "7:1 E405");
+  CHECK(Findings(Read(kPool + Policy("  egressGatewayName: eg1\n  appliedTo: {podSelector: {}}\n"))) == "9:1 E405");
 }
 
 TEST_CASE("a cluster policy selects namespaces by their labels, or all of them") {
@@ -137,9 +137,9 @@ TEST_CASE("the default gateway: of the namespace, else of the cluster, else an e
   const Conversion c = Good(kPool + fallback + shop + Policy(kPods) + Policy(kPods, "name: web, namespace: other"));
   CHECK(gateway_of(c, "shop-web") == "eg1");
   CHECK(gateway_of(c, "other-web") == "fallback");
-  CHECK(Findings(Read(kPool + Policy(kPods))) == "7:1 E404");
-  CHECK(Findings(Read(kPool + Policy(kPods + "  egressGatewayName: eg2\n"))) == "13:22 E404");
-  CHECK(Findings(Read(fallback + Gateway("  clusterDefault: true\n  ippools: {ipv4: [10.0.0.2]}\n"))) == "9:1 E409");
+  CHECK(Findings(Read(kPool + Policy(kPods))) == "9:1 E404");
+  CHECK(Findings(Read(kPool + Policy(kPods + "  egressGatewayName: eg2\n"))) == "14:22 E404");
+  CHECK(Findings(Read(fallback + Gateway("  clusterDefault: true\n  ippools: {ipv4: [10.0.0.2]}\n"))) == "2:1 E409");
 }
 
 TEST_CASE("what a cluster calls internal is internal here") {
