@@ -11,6 +11,8 @@ namespace egressd::convert {
 namespace {
 
 constexpr std::uint64_t kLastVlanThere = 4094;
+constexpr std::uint64_t kMostAddressesThere = 255;
+constexpr const char* kStaticGateway = "antrea-static";
 
 // A CIDR without its first address and, of IPv4, without its last: Antrea gives these to nobody.
 std::vector<AddressRange> Usable(const Prefix& network) {
@@ -106,8 +108,7 @@ void ConvertPool(Draft& draft, Manifest& manifest) {
   const auto nodes = NodesOf(manifest, manifest.Selector(manifest.root(), "spec.nodeSelector"));
   if (!nodes || manifest.has_errors()) return;
   const std::string path = draft.AddPool(manifest, manifest.name(), std::move(pool));
-  const std::string gateway =
-      draft.AddGateway(manifest, manifest.name(), {.nodes = *nodes, .pools = {path.substr(path.find('.') + 1)}});
+  const std::string gateway = draft.AddGateway(manifest, manifest.name(), {.nodes = *nodes, .pools = {path.substr(path.find('.') + 1)}});
   draft.gateway_of["ExternalIPPool/" + manifest.name()] = gateway.substr(gateway.find('.') + 1);
 }
 
@@ -197,12 +198,12 @@ std::string StaticGateway(Draft& draft, Manifest& manifest, const IpAddress& add
     const policy::Pool* pool = PoolOf(draft, name);
     if (pool != nullptr && Offers(*pool, address)) return name;
   }
-  constexpr const char* kName = "antrea-static";
-  auto found = draft.gateway_of.find(kName);
+  auto found = draft.gateway_of.find(kStaticGateway);
   if (found == draft.gateway_of.end()) {
-    const std::string pool = draft.AddPool(manifest, kName, {});
-    const std::string gateway = draft.AddGateway(manifest, kName, {.nodes = NodesWith({}), .pools = {pool.substr(pool.find('.') + 1)}});
-    found = draft.gateway_of.emplace(kName, gateway.substr(gateway.find('.') + 1)).first;
+    const std::string pool = draft.AddPool(manifest, kStaticGateway, {});
+    const std::string gateway =
+        draft.AddGateway(manifest, kStaticGateway, {.nodes = NodesWith({}), .pools = {pool.substr(pool.find('.') + 1)}});
+    found = draft.gateway_of.emplace(kStaticGateway, gateway.substr(gateway.find('.') + 1)).first;
   }
   policy::Pool& pool = draft.set.pools.at(draft.set.gateways.at(found->second).pools.front());
   const AddressRange range{.first = address, .last = address};
@@ -218,10 +219,11 @@ bool TakeStatic(Draft& draft, Manifest& manifest, const Node& node, const IpAddr
     return false;
   }
   policy.gateway = gateway;
-  manifest.Approximated(node, "policies.*.egress_ip",
-                        std::format("there it stays on the node that somebody gave it to; here the nodes of gateway {} hold it, and take it "
-                                    "over: name them in its `nodes`. If it is a node's own address, say `egress_ip: node` instead",
-                                    gateway));
+  manifest.Approximated(
+      node, "policies.*.egress_ip",
+      std::format("there it stays on the node that somebody gave it to; here the nodes of gateway {} hold it, and take it "
+                  "over: name them in its `nodes`. If it is a node's own address, say `egress_ip: node` instead",
+                  gateway));
   return true;
 }
 
@@ -311,11 +313,43 @@ void ConvertEgress(Draft& draft, Manifest& manifest) {
   draft.AddPolicy(manifest, manifest.name(), std::move(policy));
 }
 
+// What the agents leave out and how much a node may hold, for all Egresses.
+void ReadAgent(Draft& draft, Manifest& manifest) {
+  const Node& text = *AntreaAgentOf(manifest);
+  const yaml::Documents config(text.text, manifest.object().file);
+  std::vector<Prefix> networks;
+  for (const Node* root : config.roots()) {
+    const Node* egress = yaml::Find(*root, "egress");
+    if (egress == nullptr) continue;
+    if (const Node* list = yaml::Find(*egress, "exceptCIDRs")) {
+      for (const Node::Entry& entry : list->entries) {
+        if (const auto network = NetworkOf(manifest, text, entry.value->text)) networks.push_back(*network);
+      }
+    }
+    const Node* most = yaml::Find(*egress, "maxEgressIPsPerNode");
+    const auto number = most == nullptr ? std::nullopt : manifest.Number(*most, kMostAddressesThere);
+    for (auto& [key, name] : draft.gateway_of) {
+      if (number && (key.starts_with("ExternalIPPool/") || key == kStaticGateway)) {
+        draft.set.gateways.at(name).max_ips_per_node = static_cast<std::uint16_t>(*number);
+      }
+    }
+  }
+  if (!networks.empty()) draft.AddInternal(manifest, networks);
+  manifest.Exact(text, "internal", "egress.exceptCIDRs, and egress.maxEgressIPsPerNode as `max_ips_per_node` of the gateways");
+}
+
 }  // namespace
+
+const Node* AntreaAgentOf(const Manifest& config) {
+  const Node* data = config.Field("data");
+  const Node* text = data == nullptr ? nullptr : yaml::Find(*data, "antrea-agent.conf");
+  return text != nullptr && text->is_scalar() ? text : nullptr;
+}
 
 void ConvertAntrea(Draft& draft) {
   for (Manifest* manifest : draft.OfKind(kAntrea, "ExternalIPPool")) ConvertPool(draft, *manifest);
   for (Manifest* manifest : draft.OfKind(kAntrea, "Egress")) ConvertEgress(draft, *manifest);
+  for (Manifest* manifest : draft.OfKind("", "ConfigMap")) ReadAgent(draft, *manifest);
 }
 
 }  // namespace egressd::convert

@@ -1,6 +1,7 @@
 // Cilium: CiliumEgressGatewayPolicy.
 //
-// It has no gateways of its own: those with the same nodes (and device) become one gateway here, whose pool is the addresses that they name.
+// It has no gateways of its own: those with the same nodes (and device) become one gateway here, whose pool is the addresses that they
+// name.
 #include <algorithm>
 #include <format>
 #include <map>
@@ -28,7 +29,7 @@ struct Way {
 };
 
 struct Gateways {
-  std::map<std::string, std::string> by_nodes;     // requirements and device → the gateway here
+  std::map<std::string, std::string> by_nodes;  // requirements and device → the gateway here
   std::map<IpAddress, std::string> by_address;
 };
 
@@ -114,7 +115,8 @@ void ChooseDestinations(Manifest& manifest, policy::Policy& policy) {
     manifest.Exact(*list, "policies.*.to", "everything external: there, too, destinations inside of the cluster are left out");
   } else if ((ipv4 || ipv6) && one_family) {
     policy.except.emplace_back(*Prefix::Parse(ipv4 ? "::/0" : "0.0.0.0/0"));
-    manifest.Exact(*list, "policies.*.to", "everything external of that family: there, too, destinations inside of the cluster are left out");
+    manifest.Exact(*list, "policies.*.to",
+                   "everything external of that family: there, too, destinations inside of the cluster are left out");
   } else {
     policy.to = policy::Reach::kListed;
     for (const Prefix& network : networks) policy.destinations.emplace_back(network);
@@ -168,8 +170,9 @@ void Join(Manifest& manifest, Way& first, const Way& other) {
       if (!std::ranges::contains(values, value)) values.push_back(value);
     }
   }
-  manifest.Approximated(selector, "gateways.*.nodes",
-                        "the gateways are one here; which node a source uses is decided here by its address, and there by its endpoint's id");
+  manifest.Approximated(
+      selector, "gateways.*.nodes",
+      "the gateways are one here; which node a source uses is decided here by its address, and there by its endpoint's id");
   if (!same_device) {
     const Node* interface = manifest.Field(*other.node, "interface");
     if (interface != nullptr) manifest.Dropped(*interface, "a gateway here has one device, that of the first");
@@ -193,8 +196,9 @@ void AddAddress(Draft& draft, Gateways& gateways, Manifest& manifest, const Way&
   const auto [held, is_new] = gateways.by_address.try_emplace(*way.address, *policy.gateway);
   if (!is_new && held->second != *policy.gateway && policy.egress_ip.addresses.empty()) {
     policy.gateway = held->second;
-    manifest.Approximated(*way.address_node, "policies.*.gateway",
-                          std::format("another policy has this address with other nodes, and an egress IP has one gateway here: {}", held->second));
+    manifest.Approximated(
+        *way.address_node, "policies.*.gateway",
+        std::format("another policy has this address with other nodes, and an egress IP has one gateway here: {}", held->second));
   } else if (held->second != *policy.gateway) {
     manifest.Dropped(*way.address_node, std::format("the address belongs to gateway {}, and a policy here has one", held->second));
     return;
@@ -213,8 +217,7 @@ void AddAddress(Draft& draft, Gateways& gateways, Manifest& manifest, const Way&
   }
   const bool is_ipv4 = way.address->family() == Family::kIpv4;
   policy.egress_ip.kind = policy::EgressIpChoice::Kind::kAddress;
-  policy.egress_ip.addresses.push_back(
-      {.ipv4 = is_ipv4 ? way.address : std::nullopt, .ipv6 = is_ipv4 ? std::nullopt : way.address});
+  policy.egress_ip.addresses.push_back({.ipv4 = is_ipv4 ? way.address : std::nullopt, .ipv6 = is_ipv4 ? std::nullopt : way.address});
 }
 
 void ChooseEgress(Draft& draft, Gateways& gateways, Manifest& manifest, policy::Policy& policy) {
@@ -231,8 +234,9 @@ void ChooseEgress(Draft& draft, Gateways& gateways, Manifest& manifest, policy::
     return;
   }
   Way joined = ways.front();
-  manifest.Exact(*manifest.Selector(*joined.node, "nodeSelector"), "gateways.*.nodes",
-                 ways.size() == 1 ? "there the first of these nodes by name is the only one; here another one takes over when it dies" : "");
+  manifest.Exact(
+      *manifest.Selector(*joined.node, "nodeSelector"), "gateways.*.nodes",
+      ways.size() == 1 ? "there the first of these nodes by name is the only one; here another one takes over when it dies" : "");
   for (std::size_t i = 1; i < ways.size(); ++i) Join(manifest, joined, ways[i]);
   policy.gateway = GatewayFor(draft, gateways, manifest, joined);
   for (const Way& way : ways) {
@@ -240,7 +244,8 @@ void ChooseEgress(Draft& draft, Gateways& gateways, Manifest& manifest, policy::
   }
   if (!policy.egress_ip.addresses.empty()) return;
   policy.egress_ip.kind = policy::EgressIpChoice::Kind::kNode;
-  const std::string note = "the address of whichever of the gateway's nodes carries the connection: the same as there while it has one node";
+  const std::string note =
+      "the address of whichever of the gateway's nodes carries the connection: the same as there while it has one node";
   if (const Node* interface = manifest.Field(*joined.node, "interface")) {
     manifest.Approximated(*interface, "gateways.*.interface", note);
   } else {

@@ -9,8 +9,8 @@ inline constexpr const char* kTwice = "E403";             // the same object twi
 inline constexpr const char* kUnknownReference = "E404";  // names an object that is not among the files
 inline constexpr const char* kMissing = "E405";
 inline constexpr const char* kBadValue = "E406";
-inline constexpr const char* kContradiction = "E407";     // fields that exclude each other
-inline constexpr const char* kCannotSay = "E408";         // there is no way to say it in a policy file
-inline constexpr const char* kInvalidResult = "E409";     // what came out contradicts itself
+inline constexpr const char* kContradiction = "E407";  // fields that exclude each other
+inline constexpr const char* kCannotSay = "E408";      // there is no way to say it in a policy file
+inline constexpr const char* kInvalidResult = "E409";  // what came out contradicts itself
 
 }  // namespace egressd::convert

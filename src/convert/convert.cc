@@ -35,7 +35,8 @@ struct Kind {
   const char* note = "";  // of kRelated
 };
 
-constexpr const char* kNat = "NAT for single hosts and ports is not what a policy says; SNAT of a network is `from: {cidr: [...]}` with `egress_ip`";
+constexpr const char* kNat =
+    "NAT for single hosts and ports is not what a policy says; SNAT of a network is `from: {cidr: [...]}` with `egress_ip`";
 constexpr const char* kBgp = "BGP is the business of the FRR beside egressd: config/frr.conf, and `announce: bgp`";
 
 constexpr Kind kKinds[] = {
@@ -67,6 +68,7 @@ constexpr Kind kKinds[] = {
     {kCilium, "CiliumEgressGatewayPolicy", Role::kConverted},
     {kCilium, "CiliumEgressNATPolicy", Role::kRelated, "Cilium itself has replaced it by CiliumEgressGatewayPolicy"},
     {"", "Namespace", Role::kNamed},
+    {"", "ConfigMap", Role::kNamed},
 };
 
 const Kind* KindOf(const Manifest& manifest) {
@@ -98,7 +100,8 @@ void Collect(const Node& node, yaml::Documents& file, const std::string& name, s
     if (items->is_list()) Collect(*items, file, name, manifests);
     return;
   }
-  if (KindOf(manifest) != nullptr) manifests.push_back(std::move(manifest));
+  if (KindOf(manifest) == nullptr || (manifest.kind() == "ConfigMap" && AntreaAgentOf(manifest) == nullptr)) return;
+  manifests.push_back(std::move(manifest));
 }
 
 Input ReadAll(const std::vector<Source>& sources) {
@@ -151,9 +154,12 @@ std::string HeadComment(const Conversion& conversion) {
 
 std::string_view ToString(Outcome outcome) {
   switch (outcome) {
-    case Outcome::kExact: return "exact";
-    case Outcome::kApproximated: return "approximated";
-    case Outcome::kDropped: return "dropped";
+    case Outcome::kExact:
+      return "exact";
+    case Outcome::kApproximated:
+      return "approximated";
+    case Outcome::kDropped:
+      return "dropped";
   }
   return "?";
 }
@@ -226,7 +232,8 @@ Conversion Convert(const std::vector<Source>& sources) {
     if (kind.role == Role::kRuntime) continue;
     if (kind.role == Role::kRelated) manifest.Dropped(manifest.root(), kind.note);
     manifest.Finish(kind.role == Role::kConverted ? Manifest::Rest::kReported : Manifest::Rest::kLeft);
-    out.objects.push_back(manifest.object());
+    // What nobody has named is none of the objects that were converted.
+    if (kind.role != Role::kNamed || !manifest.object().fields.empty()) out.objects.push_back(manifest.object());
   }
   out.set = std::move(draft.set);
   out.comments = std::move(draft.comments);

@@ -138,8 +138,7 @@ std::optional<Requirements> Draft::NamespacesOf(Manifest& manifest, const Node& 
   }
   Requirements asked = *requirements;
   std::erase_if(asked, [](const policy::Requirement& r) { return r.key == kNamespaceName; });
-  const bool known =
-      std::ranges::any_of(set.namespaces, [&](const auto& entry) { return policy::Matches(asked, entry.second.labels); });
+  const bool known = std::ranges::any_of(set.namespaces, [&](const auto& entry) { return policy::Matches(asked, entry.second.labels); });
   if (needs_labels && !known) {
     manifest.Approximated(selector, "policies.*.from",
                           "no namespace among the files has these labels: nothing is selected until `namespaces:` gives them to one");

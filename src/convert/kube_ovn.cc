@@ -253,8 +253,9 @@ policy::Policy CommonPolicy(Manifest& manifest, const std::string& gateway, cons
     const bool counts = bfd != nullptr && bfd->text == "true";
     if (traffic->text == "Local" && counts && replicas > 1) policy.prefer = policy::Prefer::kLocal;
     manifest.Exact(*traffic, "policies.*.prefer",
-                   traffic->text == "Local" && policy.prefer == policy::Prefer::kAny ? "without BFD or with one replica it changes nothing, there and here"
-                                                                                     : "");
+                   traffic->text == "Local" && policy.prefer == policy::Prefer::kAny
+                       ? "without BFD or with one replica it changes nothing, there and here"
+                       : "");
   }
   return policy;
 }
@@ -288,7 +289,8 @@ void AddInternalNetworks(Draft& draft) {
   for (Manifest* subnet : draft.OfKind(kKubeOvn, "Subnet")) {
     const Node* provider = subnet->Field("spec.provider");
     const bool is_overlay = provider == nullptr || provider->text == "ovn" || provider->text.ends_with(".ovn");
-    if (!is_overlay || subnet->Field("spec.vlan") != nullptr || outside.contains(subnet->name()) || !vpcs.contains(VpcOf(*subnet))) continue;
+    if (!is_overlay || subnet->Field("spec.vlan") != nullptr || outside.contains(subnet->name()) || !vpcs.contains(VpcOf(*subnet)))
+      continue;
     const auto networks = NetworksOfSubnet(*subnet, "internal");
     if (!networks.empty()) draft.AddInternal(*subnet, networks);
   }

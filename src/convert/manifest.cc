@@ -9,9 +9,7 @@ namespace {
 
 constexpr std::size_t kShown = 100;  // bytes of an annotation that a description keeps
 
-bool IsEmpty(const Node& node) {
-  return node.kind == Node::Kind::kNull || (node.is_scalar() ? node.text.empty() : node.entries.empty());
-}
+bool IsEmpty(const Node& node) { return node.kind == Node::Kind::kNull || (node.is_scalar() ? node.text.empty() : node.entries.empty()); }
 
 std::string TextAt(const Node& map, std::string_view key) {
   const Node* node = yaml::Find(map, key);
@@ -89,8 +87,16 @@ std::string Manifest::RelativePath(const Node& node) const {
   return path.substr(std::min(above.size() + 1, path.size()));
 }
 
+// Several others may read one field: what is worse holds.
+void Manifest::Worsen(const Node& node, Outcome outcome, std::string note) {
+  const auto told = std::ranges::find(object_.fields, RelativePath(node), &convert::Field::path);
+  if (told == object_.fields.end() || told->outcome >= outcome) return;
+  told->outcome = outcome;
+  told->note = std::move(note);
+}
+
 void Manifest::Tell(const Node& node, Outcome outcome, std::string becomes, std::string note) {
-  told_.insert(&node);
+  if (!told_.insert(&node).second) return Worsen(node, outcome, std::move(note));
   for (const Node* above = node.parent; above != nullptr && partly_told_.insert(above).second; above = above->parent) {
   }
   object_.fields.push_back({.path = RelativePath(node),

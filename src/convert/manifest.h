@@ -46,8 +46,11 @@ class Manifest {
   // A label selector, which may be empty; nullptr: not there.
   const Node* Selector(const Node& from, std::string_view path) const;
 
-  // What becomes of a field: `becomes` is a path in the result, "pools.*.ipv4" one in the first pool that this object creates. The note of an exact one tells what to know about it.
-  void Exact(const Node& node, std::string becomes, std::string note = "") { Tell(node, Outcome::kExact, std::move(becomes), std::move(note)); }
+  // What becomes of a field: `becomes` is a path in the result, "pools.*.ipv4" one in the first pool that this object creates. The note of
+  // an exact one tells what to know about it.
+  void Exact(const Node& node, std::string becomes, std::string note = "") {
+    Tell(node, Outcome::kExact, std::move(becomes), std::move(note));
+  }
   void Approximated(const Node& node, std::string becomes, std::string note) {
     Tell(node, Outcome::kApproximated, std::move(becomes), std::move(note));
   }
@@ -82,6 +85,7 @@ class Manifest {
 
  private:
   void Tell(const Node& node, Outcome outcome, std::string becomes, std::string note);
+  void Worsen(const Node& node, Outcome outcome, std::string note);
   void ReportRest(const Node& node);
   std::string RelativePath(const Node& node) const;
 

@@ -193,7 +193,9 @@ std::optional<OutsideAddresses::Taken> OutsideAddresses::TakeFor(Manifest& gatew
   }
   subnet->Uses("pools." + Draft::NameOf(gateway));
   taken.subnet = network->subnet;
-  const auto lacks = [&](auto member) { return std::ranges::none_of(taken.addresses, [&](const auto& pair) { return (pair.*member).has_value(); }); };
+  const auto lacks = [&](auto member) {
+    return std::ranges::none_of(taken.addresses, [&](const auto& pair) { return (pair.*member).has_value(); });
+  };
   if (lacks(&policy::AddressPair::ipv4)) taken.subnet->ipv4.reset();
   if (lacks(&policy::AddressPair::ipv6)) taken.subnet->ipv6.reset();
   if (where.empty()) {

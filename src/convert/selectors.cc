@@ -114,9 +114,18 @@ std::optional<Requirements> RequirementsOf(Manifest& manifest, const Node& selec
 
 void TellPods(Manifest& manifest, const Node& selector, const Requirements& requirements) {
   // Of its controllers and networks, and those that container engines keep to themselves.
-  constexpr std::string_view kMadeThere[] = {"pod-template-hash", "pod-template-generation", "controller-revision-hash", "job-name",
-                                             "controller-uid", "statefulset.kubernetes.io/", "apps.kubernetes.io/", "batch.kubernetes.io/",
-                                             "io.cilium.k8s.", "com.docker.", "io.docker.", "org.dockerproject."};
+  constexpr std::string_view kMadeThere[] = {"pod-template-hash",
+                                             "pod-template-generation",
+                                             "controller-revision-hash",
+                                             "job-name",
+                                             "controller-uid",
+                                             "statefulset.kubernetes.io/",
+                                             "apps.kubernetes.io/",
+                                             "batch.kubernetes.io/",
+                                             "io.cilium.k8s.",
+                                             "com.docker.",
+                                             "io.docker.",
+                                             "org.dockerproject."};
   for (const policy::Requirement& requirement : requirements) {
     if (std::ranges::none_of(kMadeThere, [&](std::string_view start) { return requirement.key.starts_with(start); })) continue;
     manifest.Approximated(selector, "policies.*.from",
@@ -147,8 +156,8 @@ policy::Selector OrAll(policy::Selector selector) {
 std::vector<policy::Selector> InNamespaces(const policy::Selector& selector, Requirements namespaces) {
   // The name of a namespace is no label here, unless the policy file says so.
   std::erase_if(namespaces, [](const policy::Requirement& r) { return r.key == kNamespaceName && r.op == Operator::kExists; });
-  const auto named = std::ranges::find_if(
-      namespaces, [](const policy::Requirement& r) { return r.key == kNamespaceName && r.op == Operator::kIn; });
+  const auto named =
+      std::ranges::find_if(namespaces, [](const policy::Requirement& r) { return r.key == kNamespaceName && r.op == Operator::kIn; });
   std::vector<std::string> names;
   if (named != namespaces.end()) {
     names = named->values;

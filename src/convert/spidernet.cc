@@ -161,7 +161,8 @@ void ChooseEgressIp(const Draft& draft, Manifest& manifest, policy::Policy& poli
   if (!pair.ipv4 && !pair.ipv6) {
     ChooseAllocation(manifest, policy);
     if (!has_pool) {
-      manifest.Error(manifest.root(), kContradiction, "its gateway has no egress IPs", "egressIP: {useNodeIP: true}, or give it spec.ippools");
+      manifest.Error(manifest.root(), kContradiction, "its gateway has no egress IPs",
+                     "egressIP: {useNodeIP: true}, or give it spec.ippools");
     }
     return;
   }

@@ -21,6 +21,9 @@ void ConvertAntrea(Draft& draft);
 void ConvertKubeOvn(Draft& draft);
 void ConvertCilium(Draft& draft);
 
+// The configuration of Antrea's agents, if this ConfigMap holds it.
+const Node* AntreaAgentOf(const Manifest& config);
+
 // The nodes that a selector of Kubernetes nodes stands for; nullopt: reported. Without a selector, all of them.
 std::optional<policy::NodeSelector> NodesOf(Manifest& manifest, const Node* selector);
 

@@ -34,8 +34,8 @@ std::vector<AddressRange> Without(const std::vector<AddressRange>& ranges, const
 std::optional<IpAddress> Opposite(const std::vector<AddressRange>& from, const std::vector<AddressRange>& to, const IpAddress& address);
 std::uint64_t CountOf(const std::vector<AddressRange>& ranges);  // saturating
 
-// A Kubernetes quantity in whole units: "800M", "1.5G", "2Gi", "1e9", "100". nullopt: it is none, or not in 64 bits. Fractions of a unit are
-// rounded up, as Kubernetes does.
+// A Kubernetes quantity in whole units: "800M", "1.5G", "2Gi", "1e9", "100". nullopt: it is none, or not in 64 bits. Fractions of a unit
+// are rounded up, as Kubernetes does.
 std::optional<std::uint64_t> ParseQuantity(std::string_view text);
 
 // What a rate and a burst of another system become: kept within what the kernel can do; `notes` says what was changed.

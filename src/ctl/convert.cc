@@ -99,9 +99,8 @@ Json ToJson(const convert::Conversion& conversion, const std::string& text) {
 int Convert(Session& session) {
   const auto paths = session.arguments().All("file");
   if (paths.empty()) {
-    return session.Complain({.exit_code = kUsage,
-                             .message = "convert needs a file of manifests",
-                             .hint = "egressctl convert -f egress.yaml > policy.yaml"});
+    return session.Complain(
+        {.exit_code = kUsage, .message = "convert needs a file of manifests", .hint = "egressctl convert -f egress.yaml > policy.yaml"});
   }
   const auto files = ReadFiles(paths);
   if (!files) return session.Complain(files.error());

@@ -316,7 +316,8 @@ std::string Describe(const Node& node) {
 }
 
 const Node* Find(const Node& map, std::string_view key) {
-  const auto found = std::ranges::find_if(map.entries, [&](const Node::Entry& entry) { return entry.key != nullptr && entry.key->text == key; });
+  const auto has_key = [&](const Node::Entry& entry) { return entry.key != nullptr && entry.key->text == key; };
+  const auto found = std::ranges::find_if(map.entries, has_key);
   return found == map.entries.end() ? nullptr : found->value;
 }
 

@@ -196,9 +196,15 @@ std::string Flow(const policy::BfdTimers& timers) {
 std::string Check(const policy::HealthCheck& check) {
   Keys keys;
   switch (check.kind) {
-    case policy::HealthCheck::Kind::kTcp: keys.Add("tcp", Quoted(check.target.ToString())); break;
-    case policy::HealthCheck::Kind::kIcmp: keys.Add("icmp", Value(check.target.address.ToString())); break;
-    case policy::HealthCheck::Kind::kHttp: keys.Add("http", Quoted("http://" + check.host + check.path)); break;
+    case policy::HealthCheck::Kind::kTcp:
+      keys.Add("tcp", Quoted(check.target.ToString()));
+      break;
+    case policy::HealthCheck::Kind::kIcmp:
+      keys.Add("icmp", Value(check.target.address.ToString()));
+      break;
+    case policy::HealthCheck::Kind::kHttp:
+      keys.Add("http", Quoted("http://" + check.host + check.path));
+      break;
   }
   if (check.every != policy::HealthCheck{}.every) keys.Add("every", FormatDuration(check.every));
   if (check.fail != policy::HealthCheck{}.fail) keys.Add("fail", std::to_string(check.fail));
@@ -278,11 +284,14 @@ void AddEgressIp(Keys& keys, const policy::Policy& policy) {
     case Kind::kAuto:
       if (!is_default) keys.Add("egress_ip", "auto");
       return;
-    case Kind::kDefault: keys.Add("egress_ip", "default"); return;
+    case Kind::kDefault:
+      keys.Add("egress_ip", "default");
+      return;
     case Kind::kNode:
       if (!is_default) keys.Add("egress_ip", "node");
       return;
-    case Kind::kAddress: break;
+    case Kind::kAddress:
+      break;
   }
   if (choice.addresses.size() == 1) {
     keys.Add("egress_ip", kPair(choice.addresses.front()));

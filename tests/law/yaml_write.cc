@@ -15,8 +15,9 @@ using namespace policy::law;
 
 // What YAML could take for something else, and what has to be escaped.
 std::string ArbitraryText() {
-  return OneOf<std::string>({"web", "no", "010", "1e3", "12:34:56", "null", "~", "8080", "true", "a: b", "- a", "#", "@x", "two words", "über",
-                             "a\"b\\c", "line\nline", "*a", "&a", "!t", "'q'", "{}", "[]", "tab\there", "2001:db8::1", "a,b", "%x", "`"});
+  return OneOf<std::string>({"web", "no", "010", "1e3",       "12:34:56",    "null",    "~",          "8080", "true", "a: b",
+                             "- a", "#",  "@x",  "two words", "über",        "a\"b\\c", "line\nline", "*a",   "&a",   "!t",
+                             "'q'", "{}", "[]",  "tab\there", "2001:db8::1", "a,b",     "%x",         "`"});
 }
 
 AddressRange ArbitraryRange(Family family) {
@@ -25,7 +26,9 @@ AddressRange ArbitraryRange(Family family) {
   return AddressRange::Parse(stem + std::to_string(first) + (Chance(50) ? "" : "-" + stem + "9")).value();
 }
 
-std::optional<IpAddress> Perhaps(const char* address) { return Chance(50) ? std::optional(IpAddress::Parse(address).value()) : std::nullopt; }
+std::optional<IpAddress> Perhaps(const char* address) {
+  return Chance(50) ? std::optional(IpAddress::Parse(address).value()) : std::nullopt;
+}
 
 Pool ArbitraryPool(const std::string& name) {
   Pool pool{.name = name, .pair = Chance(20)};
@@ -100,7 +103,8 @@ void Decide(Policy& policy) {
   policy.prefer = OneOf({Prefer::kAny, Prefer::kLocal});
   policy.source = OneOf({Source::kMasquerade, Source::kPreserve});
   policy.on_no_gateway = OneOf({OnNoGateway::kDrop, OnNoGateway::kDirect});
-  if (Chance(30)) policy.bandwidth = {.egress_bits = 800'000'000, .ingress_bits = OneOf<std::uint64_t>({0, 12'345}), .burst_bits = 2'000'000'000};
+  if (Chance(30))
+    policy.bandwidth = {.egress_bits = 800'000'000, .ingress_bits = OneOf<std::uint64_t>({0, 12'345}), .burst_bits = 2'000'000'000};
 }
 
 PolicySet ArbitraryFile() {

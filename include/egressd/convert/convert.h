@@ -1,7 +1,8 @@
 // Kubernetes manifests of other egress systems → a policy set, and an account of what became of every field.
 //
 // Read are EgressGateway, EgressPolicy, EgressClusterPolicy and EgressClusterInfo (spidernet), Egress and ExternalIPPool (Antrea),
-// VpcEgressGateway with the Subnets, IPPools and Vlans that it names (Kube-OVN), CiliumEgressGatewayPolicy, and Namespaces.
+// with the configuration of its agents, VpcEgressGateway with the Subnets, IPPools and Vlans that it names (Kube-OVN),
+// CiliumEgressGatewayPolicy, and Namespaces.
 //
 // 1. Without errors the set is valid: policy::Validate finds no error in it.
 // 2. Every field of an object that is converted is exact, approximated or dropped; nothing is ignored in silence.
@@ -35,7 +36,7 @@ enum class Outcome : std::uint8_t {
 std::string_view ToString(Outcome outcome);
 
 struct Field {
-  std::string path;     // "spec.egressIP.ipv4"; empty = the whole object
+  std::string path;  // "spec.egressIP.ipv4"; empty = the whole object
   Outcome outcome = Outcome::kExact;
   std::string becomes;  // "policies.shop.egress_ip"; empty when dropped
   std::string note;     // why it is not exact, or what to know; may be empty

@@ -65,9 +65,11 @@ TEST_CASE("an empty appliedTo selects nothing, not everything") {
 }
 
 TEST_CASE("what nothing here selects by makes the policy select nothing, not more") {
-  for (const char* other : {"group: g", "serviceAccount: {name: s}", "service: {name: s}", "externalEntitySelector: {}", "nodeSelector: {}"}) {
+  for (const char* other :
+       {"group: g", "serviceAccount: {name: s}", "service: {name: s}", "externalEntitySelector: {}", "nodeSelector: {}"}) {
     CAPTURE(other);
-    const Conversion c = Good(kPool + Egress(std::string("  appliedTo: {podSelector: {matchLabels: {a: b}}, ") + other + "}\n" + kFromPool));
+    const Conversion c =
+        Good(kPool + Egress(std::string("  appliedTo: {podSelector: {matchLabels: {a: b}}, ") + other + "}\n" + kFromPool));
     CHECK(!c.set.policies.at("web").enabled);
     CHECK(!policy::Matches(c.set.policies.at("web").from.front().labels, {{"a", "b"}}));
     CHECK(c.Count(Outcome::kDropped) >= 1);
@@ -75,7 +77,9 @@ TEST_CASE("what nothing here selects by makes the policy select nothing, not mor
 }
 
 TEST_CASE("an empty podSelector is every pod; namespaces are theirs by name or by label") {
-  const auto from = [](const std::string& applied) { return Written(Good(kPool + Egress("  appliedTo: " + applied + "\n" + kFromPool)), "web", "from"); };
+  const auto from = [](const std::string& applied) {
+    return Written(Good(kPool + Egress("  appliedTo: " + applied + "\n" + kFromPool)), "web", "from");
+  };
   CHECK(from("{podSelector: {}}") == "{all: true}");
   CHECK(from("{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: prod}}, podSelector: {matchLabels: {app: web}}}") ==
         "{labels: {app: web}, namespace: prod}");
@@ -85,8 +89,10 @@ TEST_CASE("an empty podSelector is every pod; namespaces are theirs by name or b
 }
 
 TEST_CASE("all namespaces but some: these are listed with their name as a label") {
-  const Conversion c = Good(kPool + Egress("  appliedTo: {namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: "
-                                           "NotIn, values: [kube-system]}]}}\n" + kFromPool));
+  const Conversion c =
+      Good(kPool + Egress("  appliedTo: {namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: "
+                          "NotIn, values: [kube-system]}]}}\n" +
+                          kFromPool));
   const policy::Selector& selector = c.set.policies.at("web").from.front();
   CHECK(policy::Matches(selector.namespace_labels, {}));
   CHECK(!policy::Matches(selector.namespace_labels, c.set.namespaces.at("kube-system").labels));
@@ -140,8 +146,24 @@ TEST_CASE("bandwidth is in bits; a burst that the kernel does not know is the ra
   CHECK(Findings(Read(kPool + Egress(kPods + kFromPool + "  bandwidth: {rate: fast, burst: 1M}\n"))) == "15:21 E406");
 }
 
+TEST_CASE("what the agents leave out is internal, how much a node may hold is the gateways'") {
+  const Conversion c =
+      Good(kPool + Egress(kPods + kFromPool) +
+           "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: antrea-config}\ndata:\n  antrea-agent.conf: |\n    egress:\n"
+           "      exceptCIDRs: [10.20.0.0/16]\n      maxEgressIPsPerNode: 50\n");
+  CHECK(Write(c).contains("\ninternal: [10.20.0.0/16]\n"));
+  CHECK(c.set.gateways.at("ext").max_ips_per_node == 50);
+  CHECK(Told(c, "data.antrea-agent.conf") == "exact -> internal");
+  CHECK(Findings(Read(
+            kPool +
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {antrea-agent.conf: \"egress: {exceptCIDRs: [x]}\"}\n")) ==
+        "12:27 E406");
+  CHECK(Good(kPool + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: {a: b}\n").objects.size() == 1);
+}
+
 TEST_CASE("a list, a kind: List and items of one mean the same") {
-  const std::string item = "apiVersion: crd.antrea.io/v1beta1\nkind: ExternalIPPool\nmetadata: {name: ext}\nspec: {ipRanges: [{cidr: 10.1.0.0/28}]}\n";
+  const std::string item =
+      "apiVersion: crd.antrea.io/v1beta1\nkind: ExternalIPPool\nmetadata: {name: ext}\nspec: {ipRanges: [{cidr: 10.1.0.0/28}]}\n";
   std::string indented = "  - " + item;
   for (std::size_t at = indented.find('\n'); at + 1 < indented.size(); at = indented.find('\n', at + 5)) indented.insert(at + 1, "    ");
   const std::string expected = "[10.1.0.1-10.1.0.14]";

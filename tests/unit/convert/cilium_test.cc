@@ -28,9 +28,10 @@ TEST_CASE("an empty podSelector is every pod") {
 }
 
 TEST_CASE("labels of pods that speak of their namespace do so here, and the source of a label is left out") {
-  const Conversion c = Good(Policy(
-      "  selectors: [{podSelector: {matchLabels: {io.kubernetes.pod.namespace: shop, \"k8s:app\": web, io.cilium.k8s.namespace.labels.env: prod}}}]\n" +
-      kTo + kGateway));
+  const Conversion c =
+      Good(Policy("  selectors: [{podSelector: {matchLabels: {io.kubernetes.pod.namespace: shop, \"k8s:app\": web, "
+                  "io.cilium.k8s.namespace.labels.env: prod}}}]\n" +
+                  kTo + kGateway));
   const policy::Selector& selector = c.set.policies.at("web").from.front();
   CHECK(selector.namespace_ == "shop");
   CHECK(selector.namespace_labels.front().key == "env");
@@ -39,18 +40,20 @@ TEST_CASE("labels of pods that speak of their namespace do so here, and the sour
 }
 
 TEST_CASE("labels that only the machinery gives are kept, and told") {
-  const Conversion c = Good(Policy("  selectors: [{podSelector: {matchLabels: {io.cilium.k8s.policy.serviceaccount: sa}}}]\n" + kTo + kGateway));
+  const Conversion c =
+      Good(Policy("  selectors: [{podSelector: {matchLabels: {io.cilium.k8s.policy.serviceaccount: sa}}}]\n" + kTo + kGateway));
   CHECK(Told(c, "spec.selectors[0].podSelector") == "approximated -> policies.web.from");
   CHECK(c.set.policies.at("web").from.front().labels.size() == 1);
-  const Conversion hash = Good(Policy("  selectors: [{podSelector: {matchExpressions: [{key: pod-template-hash, operator: Exists}]}}]\n" + kTo + kGateway));
+  const Conversion hash =
+      Good(Policy("  selectors: [{podSelector: {matchExpressions: [{key: pod-template-hash, operator: Exists}]}}]\n" + kTo + kGateway));
   CHECK(Told(hash, "spec.selectors[0].podSelector") == "approximated -> policies.web.from");
 }
 
 TEST_CASE("several selectors are one list; nodeSelector says on which nodes") {
-  const Conversion c = Good(
-      Policy("  selectors: [{podSelector: {matchLabels: {a: b}}, nodeSelector: {matchLabels: {node: n1}}}, {podSelector: {}, namespaceSelector: "
-             "{matchLabels: {ns: default}}}]\n" +
-             kTo + kGateway));
+  const Conversion c = Good(Policy(
+      "  selectors: [{podSelector: {matchLabels: {a: b}}, nodeSelector: {matchLabels: {node: n1}}}, {podSelector: {}, namespaceSelector: "
+      "{matchLabels: {ns: default}}}]\n" +
+      kTo + kGateway));
   const auto& from = c.set.policies.at("web").from;
   REQUIRE(from.size() == 2);
   CHECK(from[0].node_labels.front().key == "node");
@@ -89,8 +92,9 @@ TEST_CASE("without an address it is the node's, of the device that is named") {
 }
 
 TEST_CASE("the same nodes are one gateway; another device is another one") {
-  const Conversion c = Good(Policy(kPods + kTo + kGateway) + Policy(kPods + kTo + "  egressGateway: {" + kNodes + ", egressIP: 192.168.60.101}\n", "two") +
-                            Policy(kPods + kTo + "  egressGateway: {" + kNodes + ", interface: eth1}\n", "three"));
+  const Conversion c =
+      Good(Policy(kPods + kTo + kGateway) + Policy(kPods + kTo + "  egressGateway: {" + kNodes + ", egressIP: 192.168.60.101}\n", "two") +
+           Policy(kPods + kTo + "  egressGateway: {" + kNodes + ", interface: eth1}\n", "three"));
   CHECK(c.set.gateways.size() == 2);
   CHECK(c.set.policies.at("two").gateway == "web");
   CHECK(c.set.pools.at("web").ipv4.size() == 2);
@@ -98,8 +102,9 @@ TEST_CASE("the same nodes are one gateway; another device is another one") {
 }
 
 TEST_CASE("one address with two sets of nodes: the first gateway has it, and that is told") {
-  const Conversion c = Good(Policy(kPods + kTo + kGateway) +
-                            Policy(kPods + kTo + "  egressGateway: {nodeSelector: {matchLabels: {zone: b}}, egressIP: 192.168.60.100}\n", "two"));
+  const Conversion c =
+      Good(Policy(kPods + kTo + kGateway) +
+           Policy(kPods + kTo + "  egressGateway: {nodeSelector: {matchLabels: {zone: b}}, egressIP: 192.168.60.100}\n", "two"));
   CHECK(c.set.policies.at("two").gateway == "web");
   CHECK(c.objects[1].Count(Outcome::kApproximated) == 1);
 }

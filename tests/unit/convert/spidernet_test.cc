@@ -7,7 +7,8 @@ std::string Gateway(const std::string& spec, const std::string& name = "eg1") {
   return "---\napiVersion: egressgateway.spidernet.io/v1beta1\nkind: EgressGateway\nmetadata: {name: " + name +
          "}\nspec:\n  nodeSelector: {selector: {matchLabels: {egress: \"true\"}}}\n" + spec;
 }
-std::string Policy(const std::string& spec, const std::string& metadata = "name: web, namespace: shop", const std::string& kind = "EgressPolicy") {
+std::string Policy(const std::string& spec, const std::string& metadata = "name: web, namespace: shop",
+                   const std::string& kind = "EgressPolicy") {
   return "---\napiVersion: egressgateway.spidernet.io/v1beta1\nkind: " + kind + "\nmetadata: {" + metadata + "}\nspec:\n" + spec;
 }
 const std::string kPods = "  appliedTo: {podSelector: {matchLabels: {app: web}}}\n";
@@ -53,8 +54,9 @@ TEST_CASE("both families are pairs, the other address of an explicit one comes a
 }
 
 TEST_CASE("defaults that stand at different places of the two lists are no pair here") {
-  const Conversion c = Good(
-      Gateway("  ippools: {ipv4: [10.0.0.1, 10.0.0.2], ipv6: [\"fd00::1\", \"fd00::2\"], ipv4DefaultEIP: 10.0.0.1, ipv6DefaultEIP: \"fd00::2\"}\n"));
+  const Conversion c =
+      Good(Gateway("  ippools: {ipv4: [10.0.0.1, 10.0.0.2], ipv6: [\"fd00::1\", \"fd00::2\"], ipv4DefaultEIP: 10.0.0.1, ipv6DefaultEIP: "
+                   "\"fd00::2\"}\n"));
   CHECK(!c.set.pools.at("eg1").pair);
   CHECK(Told(c, "spec.ippools") == "approximated -> pools.eg1.pair");
   CHECK(Written(c, "eg1", "ipv4") != "");
@@ -103,7 +105,8 @@ TEST_CASE("priority: 1000 for policies, 32768 for cluster policies, and what is 
 
 TEST_CASE("podSubnet is read by nothing there: beside labels it is dropped, alone it selects here") {
   const std::string subnet = "podSubnet: [172.29.16.1/24]";
-  const Conversion both = Good(kPool + Policy("  egressGatewayName: eg1\n  appliedTo: {podSelector: {matchLabels: {a: b}}, " + subnet + "}\n"));
+  const Conversion both =
+      Good(kPool + Policy("  egressGatewayName: eg1\n  appliedTo: {podSelector: {matchLabels: {a: b}}, " + subnet + "}\n"));
   CHECK(Told(both, "spec.appliedTo.podSubnet") == "dropped");
   CHECK(Written(both, "shop-web", "from") == "{labels: {a: b}}");
   const Conversion alone = Good(kPool + Policy("  egressGatewayName: eg1\n  appliedTo: {" + subnet + "}\n"));
@@ -113,7 +116,8 @@ TEST_CASE("podSubnet is read by nothing there: beside labels it is dropped, alon
 }
 
 TEST_CASE("a cluster policy selects namespaces by their labels, or all of them") {
-  const std::string tail = "  egressGatewayName: eg1\n  appliedTo: {podSelector: {matchLabels: {app: web}}, namespaceSelector: {matchLabels: {env: prod}}}\n";
+  const std::string tail =
+      "  egressGatewayName: eg1\n  appliedTo: {podSelector: {matchLabels: {app: web}}, namespaceSelector: {matchLabels: {env: prod}}}\n";
   const std::string policy = Policy(tail, "name: web", "EgressClusterPolicy");
   const Conversion unknown = Good(kPool + policy);
   CHECK(Written(unknown, "web", "from") == "{labels: {app: web}, namespace_labels: {env: prod}}");
@@ -126,14 +130,18 @@ TEST_CASE("a cluster policy selects namespaces by their labels, or all of them")
 }
 
 TEST_CASE("destinations are networks, host bits cleared; without them everything external") {
-  const Conversion c = Good(kPool + Policy(kPods + "  egressGatewayName: eg1\n  destSubnet: [10.6.1.92/32, 10.1.2.3/16, \"fd00::92/128\"]\n"));
+  const Conversion c =
+      Good(kPool + Policy(kPods + "  egressGatewayName: eg1\n  destSubnet: [10.6.1.92/32, 10.1.2.3/16, \"fd00::92/128\"]\n"));
   CHECK(Written(c, "shop-web", "to") == "[10.6.1.92/32, 10.1.0.0/16, \"fd00::92/128\"]");
 }
 
 TEST_CASE("the default gateway: of the namespace, else of the cluster, else an error") {
   const std::string fallback = Gateway("  clusterDefault: true\n  ippools: {ipv4: [10.0.0.1]}\n", "fallback");
-  const std::string shop = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {spidernet.io/egressgateway-default: eg1}}\n";
-  const auto gateway_of = [](const Conversion& c, const std::string& name) { return policy::GatewayOf(c.set, c.set.policies.at(name))->name; };
+  const std::string shop =
+      "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {spidernet.io/egressgateway-default: eg1}}\n";
+  const auto gateway_of = [](const Conversion& c, const std::string& name) {
+    return policy::GatewayOf(c.set, c.set.policies.at(name))->name;
+  };
   const Conversion c = Good(kPool + fallback + shop + Policy(kPods) + Policy(kPods, "name: web, namespace: other"));
   CHECK(gateway_of(c, "shop-web") == "eg1");
   CHECK(gateway_of(c, "other-web") == "fallback");
@@ -143,11 +151,12 @@ TEST_CASE("the default gateway: of the namespace, else of the cluster, else an e
 }
 
 TEST_CASE("what a cluster calls internal is internal here") {
-  const Conversion c = Good(kPool +
-                            "---\napiVersion: egressgateway.spidernet.io/v1beta1\nkind: EgressClusterInfo\nmetadata: {name: default}\nspec:\n"
-                            "  autoDetect: {clusterIP: true, nodeIP: true, podCidrMode: auto}\n  extraCidr: [10.10.10.1]\n"
-                            "status:\n  clusterIP: {ipv4: [172.41.0.0/16], ipv6: [\"fd41::/108\"]}\n"
-                            "  nodeIP: {n1: {ipv4: [172.18.0.3]}}\n  podCIDR: {pool: {ipv4: [172.40.0.0/16]}}\n");
+  const Conversion c =
+      Good(kPool +
+           "---\napiVersion: egressgateway.spidernet.io/v1beta1\nkind: EgressClusterInfo\nmetadata: {name: default}\nspec:\n"
+           "  autoDetect: {clusterIP: true, nodeIP: true, podCidrMode: auto}\n  extraCidr: [10.10.10.1]\n"
+           "status:\n  clusterIP: {ipv4: [172.41.0.0/16], ipv6: [\"fd41::/108\"]}\n"
+           "  nodeIP: {n1: {ipv4: [172.18.0.3]}}\n  podCIDR: {pool: {ipv4: [172.40.0.0/16]}}\n");
   CHECK(Write(c).contains("\ninternal: [10.10.10.1/32, 172.40.0.0/16, 172.41.0.0/16, \"fd41::/108\"]\n"));
 }
 
