@@ -47,6 +47,9 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     anchors_.clear();  // they are known within their document only
+    // At a token that begins nothing, such as a comma, yaml-cpp finds one empty document after the other, for ever.
+    if (mark.pos <= last_start_) Fail(mark, kSyntax, "not valid YAML: nothing begins like this", "a bracket, a quote or a key is missing");
+    last_start_ = mark.pos;
     if (expect_ == Expect::kOne && !forest_.roots.empty()) {
       Fail(mark, kSeveralDocuments, "a second YAML document starts here, one is expected", "remove the line `---`, or use two files");
     }
@@ -211,6 +214,7 @@ class TreeBuilder : public YAML::EventHandler {
   std::vector<Open> open_;
   std::vector<Node*> anchors_;
   std::size_t aliased_ = 0;
+  int last_start_ = -1;  // where the last document began, in the text
 };
 
 std::optional<Forest> ParseForest(std::string_view text, const Lines& lines, Report& report, Expect expect) {
