@@ -47,9 +47,8 @@ Result<std::string> StandardInput() {
 
 }  // namespace
 
-std::expected<Input, Complaint> Input::Read(const std::vector<std::string>& paths) {
-  Input out;
-  out.name_ = paths.size() == 1 && paths.front() == "-" ? "<stdin>" : Join(paths, " ");
+std::expected<std::vector<SourceFile>, Complaint> ReadFiles(const std::vector<std::string>& paths) {
+  std::vector<SourceFile> out;
   for (std::string path : paths) {
     while (path.size() > 1 && path.ends_with('/')) path.pop_back();
     struct stat is{};
@@ -62,9 +61,22 @@ std::expected<Input, Complaint> Input::Read(const std::vector<std::string>& path
         return std::unexpected(
             Complaint{.exit_code = text.error().kind == ErrorKind::kPermission ? kNoPermission : kFailed, .message = text.error().message});
       }
-      out.files_.push_back({.name = name == "-" ? "<stdin>" : name, .text = std::move(*text)});
+      out.push_back({.name = name == "-" ? "<stdin>" : name, .text = std::move(*text)});
     }
   }
+  return out;
+}
+
+std::string NameOf(const std::vector<std::string>& paths) {
+  return paths.size() == 1 && paths.front() == "-" ? "<stdin>" : Join(paths, " ");
+}
+
+std::expected<Input, Complaint> Input::Read(const std::vector<std::string>& paths) {
+  auto files = ReadFiles(paths);
+  if (!files) return std::unexpected(std::move(files.error()));
+  Input out;
+  out.name_ = NameOf(paths);
+  out.files_ = std::move(*files);
   out.merged_ = Merge(out.files_);
   return out;
 }
@@ -84,10 +96,14 @@ void Input::TraceBack(std::vector<policy::Finding>& findings) const {
 }
 
 std::string Input::Render(const std::vector<policy::Finding>& findings, bool color) const {
+  return RenderIn(files_, findings, color);
+}
+
+std::string RenderIn(const std::vector<SourceFile>& files, const std::vector<policy::Finding>& findings, bool color) {
   std::string out;
   for (const policy::Finding& finding : findings) {
-    const auto file = std::ranges::find(files_, finding.file, &SourceFile::name);
-    out += RenderAll({finding}, file == files_.end() ? merged_.text : file->text, color);
+    const auto file = std::ranges::find(files, finding.file, &SourceFile::name);
+    out += RenderAll({finding}, file == files.end() ? "" : file->text, color);
   }
   return out;
 }
@@ -126,19 +142,25 @@ std::vector<policy::Finding> FindingsIn(const control::Json& parameters) {
   return out;
 }
 
-int ComplainAbout(const Session& session, const Input& input, std::vector<policy::Finding> findings) {
+int ComplainAbout(const Session& session, const std::vector<policy::Finding>& findings, const std::string& rendered,
+                  const std::string& summary, const std::string& message) {
   if (session.structured()) {
     control::Json::Array list;
     for (const policy::Finding& finding : findings) list.push_back(ToJson(finding));
     session.Print(control::Json::Object{{"schema", "egressd.error/v1"},
                                         {"exit", kInvalidConfiguration},
-                                        {"message", "invalid policy: nothing was changed"},
+                                        {"message", message},
                                         {"hint", ""},
                                         {"findings", list}});
     return kInvalidConfiguration;
   }
-  std::fputs((input.Render(findings, session.arguments().color) + input.Summary(findings)).c_str(), stderr);
+  std::fputs((rendered + summary).c_str(), stderr);
   return kInvalidConfiguration;
+}
+
+int ComplainAbout(const Session& session, const Input& input, std::vector<policy::Finding> findings) {
+  return ComplainAbout(session, findings, input.Render(findings, session.arguments().color), input.Summary(findings),
+                       "invalid policy: nothing was changed");
 }
 
 void WarnAbout(const Session& session, const Checked& checked, const control::Json& parameters) {

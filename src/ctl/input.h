@@ -13,13 +13,19 @@
 
 namespace egressd::ctl {
 
+// The files that the paths name: themselves, standard input, or those of a directory. Errors: no such file, not readable, a directory
+// without *.yaml.
+std::expected<std::vector<SourceFile>, Complaint> ReadFiles(const std::vector<std::string>& paths);
+// How to speak of them: "policy.yaml", "<stdin>", "policy.d".
+std::string NameOf(const std::vector<std::string>& paths);
+// Findings about files, as a person reads them: each with the source line.
+std::string RenderIn(const std::vector<SourceFile>& files, const std::vector<policy::Finding>& findings, bool color);
+
 class Input {
  public:
-  // Errors: no such file, not readable, a directory without *.yaml.
   static std::expected<Input, Complaint> Read(const std::vector<std::string>& paths);
 
   const std::string& text() const { return merged_.text; }
-  // How to speak of it: "policy.yaml", "<stdin>", "policy.d".
   const std::string& name() const { return name_; }
   // Parsed and validated offline; findings point at the files.
   yaml::Parsed<policy::PolicySet> Parse() const;
@@ -47,6 +53,9 @@ struct Checked {
   std::vector<policy::Finding> warnings;
 };
 std::expected<Checked, int> ReadAndCheck(const Session& session);
+// Prints what is wrong with files; the exit code. `rendered` and `summary` are for people, `message` says what was not done.
+int ComplainAbout(const Session& session, const std::vector<policy::Finding>& findings, const std::string& rendered,
+                  const std::string& summary, const std::string& message);
 // Prints findings that the daemon had about the input; the exit code.
 int ComplainAbout(const Session& session, const Input& input, std::vector<policy::Finding> findings);
 // Prints the warnings of the daemon that only it can know of: about egress IPs in use, its own networks.

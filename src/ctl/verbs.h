@@ -30,6 +30,7 @@ struct Verb {
 std::span<const Verb> Verbs();
 
 int Validate(Session& session);
+int Convert(Session& session);
 int Diff(Session& session);
 int Apply(Session& session);
 int Status(Session& session);

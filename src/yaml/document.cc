@@ -39,13 +39,18 @@ bool IsEndOfPlain(char c) { return c == '\n' || c == ' ' || c == ',' || c == ']'
 
 }  // namespace
 
-// Receives yaml-cpp's events. One document only.
+// Receives yaml-cpp's events.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  TreeBuilder(Document& document, const Lines& lines, Report& report) : document_(document), lines_(lines), report_(report) {}
+  TreeBuilder(Forest& forest, const Lines& lines, Report& report, Expect expect)
+      : forest_(forest), lines_(lines), report_(report), expect_(expect) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (document_.root_ != nullptr) {
+    anchors_.clear();  // they are known within their document only
+    // At a token that begins nothing, such as a comma, yaml-cpp finds one empty document after the other, for ever.
+    if (mark.pos <= last_start_) Fail(mark, kSyntax, "not valid YAML: nothing begins like this", "a bracket, a quote or a key is missing");
+    last_start_ = mark.pos;
+    if (expect_ == Expect::kOne && !forest_.roots.empty()) {
       Fail(mark, kSeveralDocuments, "a second YAML document starts here, one is expected", "remove the line `---`, or use two files");
     }
   }
@@ -103,7 +108,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   Node& Add(Node::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
-    Node& node = document_.nodes_.emplace_back();
+    Node& node = forest_.nodes.emplace_back();
     node.kind = kind;
     node.position = PositionOf(mark);
     if (anchor != YAML::NullAnchor) {
@@ -111,7 +116,7 @@ class TreeBuilder : public YAML::EventHandler {
       anchors_[anchor] = &node;
     }
     if (open_.empty()) {
-      document_.root_ = &node;
+      forest_.roots.push_back(&node);
       return node;
     }
     Open& top = open_.back();
@@ -131,7 +136,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   Node& CopyOf(const Node& from, const YAML::Mark& mark, int depth) {
-    Node& node = document_.nodes_.emplace_back();
+    Node& node = forest_.nodes.emplace_back();
     node.kind = from.kind;
     node.position = from.position;
     Copy(from, node, mark, depth);
@@ -202,28 +207,29 @@ class TreeBuilder : public YAML::EventHandler {
     return is_new;
   }
 
-  Document& document_;
+  Forest& forest_;
   const Lines& lines_;
   Report& report_;
+  Expect expect_;
   std::vector<Open> open_;
   std::vector<Node*> anchors_;
   std::size_t aliased_ = 0;
+  int last_start_ = -1;  // where the last document began, in the text
 };
 
-std::optional<Document> Document::Parse(std::string_view text, const Lines& lines, Report& report) {
+std::optional<Forest> ParseForest(std::string_view text, const Lines& lines, Report& report, Expect expect) {
   const std::vector<Flaw> flaws = CheckBytes(text);
   for (const Flaw& flaw : flaws) report.ErrorAt(flaw.position, flaw.code, "", flaw.message, flaw.hint);
   if (!flaws.empty()) return std::nullopt;
-  Document document;
+  Forest forest;
   Flaw flaw{};
   try {
     std::ispanstream stream(std::span<const char>(text.data(), text.size()));
     YAML::Parser parser(stream);
-    TreeBuilder builder(document, lines, report);
+    TreeBuilder builder(forest, lines, report, expect);
     while (parser.HandleNextDocument(builder)) {
     }
-    if (document.root_ == nullptr) document.root_ = &document.nodes_.emplace_back();
-    return document;
+    return forest;
   } catch (const Stop& stop) {
     flaw = stop.flaw;
   } catch (const YAML::Exception& error) {
@@ -233,6 +239,15 @@ std::optional<Document> Document::Parse(std::string_view text, const Lines& line
   }
   report.ErrorAt(flaw.position, flaw.code, "", flaw.message, flaw.hint);
   return std::nullopt;
+}
+
+std::optional<Document> Document::Parse(std::string_view text, const Lines& lines, Report& report) {
+  auto forest = ParseForest(text, lines, report, Expect::kOne);
+  if (!forest) return std::nullopt;
+  Document document;
+  document.forest_ = std::move(*forest);
+  document.root_ = document.forest_.roots.empty() ? &document.forest_.nodes.emplace_back() : document.forest_.roots.front();
+  return document;
 }
 
 namespace {
@@ -305,7 +320,8 @@ std::string Describe(const Node& node) {
 }
 
 const Node* Find(const Node& map, std::string_view key) {
-  const auto found = std::ranges::find_if(map.entries, [&](const Node::Entry& entry) { return entry.key->text == key; });
+  const auto has_key = [&](const Node::Entry& entry) { return entry.key != nullptr && entry.key->text == key; };
+  const auto found = std::ranges::find_if(map.entries, has_key);
   return found == map.entries.end() ? nullptr : found->value;
 }
 

@@ -16,41 +16,21 @@
 #include <utility>
 #include <vector>
 
+#include "egressd/yaml/tree.h"
 #include "yaml/report.h"
 #include "yaml/text.h"
 
 namespace egressd::yaml {
 
-struct Node {
-  enum class Kind : std::uint8_t { kNull, kScalar, kList, kMap };
-  struct Entry {
-    Node* key;  // nullptr in a list
-    Node* value;
-  };
+// What the text consists of: one document, or several with `---` between them.
+enum class Expect : std::uint8_t { kOne, kSeveral };
 
-  Kind kind = Kind::kNull;
-  bool is_quoted = false;  // or a block scalar: surely a string
-  bool is_written = true;  // false: a value that is not there at all ("key:")
-  Position position;
-  std::string text;  // of a scalar
-  std::vector<Entry> entries;
-  const Node* parent = nullptr;  // of a key: the map
-  const Node* key = nullptr;     // in a map; a key's is itself
-  std::size_t index = 0;         // in a list
-
-  bool is_map() const { return kind == Kind::kMap; }
-  bool is_list() const { return kind == Kind::kList; }
-  bool is_scalar() const { return kind == Kind::kScalar; }
+struct Forest {
+  std::deque<Node> nodes;     // stable addresses
+  std::vector<Node*> roots;   // of the documents that have content
 };
-
-// "policies.mailer.ports[1]"; empty for the root.
-std::string PathOf(const Node& node);
-// Where a finding about the node points: a scalar or list item itself, anything else the key in front of it.
-Position PlaceOf(const Node& node);
-// "a map", "a list", "nothing", "`text`" – what was found.
-std::string Describe(const Node& node);
-// The value of a key, nullptr when absent. Linear.
-const Node* Find(const Node& map, std::string_view key);
+// nullopt: the text is no YAML; the report says why. `text` has no byte order mark.
+std::optional<Forest> ParseForest(std::string_view text, const Lines& lines, Report& report, Expect expect);
 
 class Document {
  public:
@@ -68,9 +48,8 @@ class Document {
   Resolved Resolve(std::string_view path) const;
 
  private:
-  friend class TreeBuilder;
-  std::deque<Node> nodes_;  // stable addresses
-  Node* root_ = nullptr;
+  Forest forest_;
+  const Node* root_ = nullptr;
 };
 
 }  // namespace egressd::yaml

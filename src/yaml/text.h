@@ -10,18 +10,13 @@
 #include <string_view>
 #include <vector>
 
+#include "egressd/yaml/tree.h"
+
 namespace egressd::yaml {
 
 inline constexpr std::size_t kMaxFileBytes = std::size_t{8} << 20;
 inline constexpr std::size_t kMaxStructure = 1'500'000;  // brackets, braces, commas, colons, dashes
 inline constexpr int kMaxDepth = 32;
-
-// A place in the text. line is 1-based, 0 = unknown; byte is the 0-based offset within the line.
-struct Position {
-  int line = 0;
-  int byte = 0;
-  auto operator<=>(const Position&) const = default;
-};
 
 // The lines of a text, split once. The text must outlive it.
 class Lines {

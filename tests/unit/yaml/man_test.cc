@@ -24,9 +24,10 @@ std::set<std::string> Matches(const std::string& text, const std::string& patter
   return found;
 }
 
-TEST_CASE("egress-policy(5) lists every code of the reader and of Validate, and no other") {
+TEST_CASE("egress-policy(5) lists every code of the reader, of Validate and of convert, and no other") {
   std::set<std::string> codes = Matches(Read("src/yaml/codes.h"), "= \"([EW][0-9]{3})\"");
   codes.merge(Matches(Read("src/policy/rules.h"), "= \"([EW][0-9]{3})\""));
+  codes.merge(Matches(Read("src/convert/codes.h"), "= \"([EW][0-9]{3})\""));
   CHECK(codes.size() > 50);
   CHECK(Matches(Read("man/egress-policy.5"), "\n\\.It ([EW][0-9]{3}) Ta") == codes);
 }
