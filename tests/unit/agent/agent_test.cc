@@ -45,6 +45,7 @@ struct Solo {
   std::optional<IpAddress> kernel_refuses;  // a state with this egress address
   std::vector<ApplyResult> results;
   std::vector<Announcement> announced;
+  std::vector<Takeover> takeovers;
   std::size_t probed = 0;
   std::size_t commits = 0;
   std::size_t rechecks = 0;
@@ -77,6 +78,7 @@ struct Solo {
     CHECK(output.send.empty());
     for (auto& result : output.results) results.push_back(result);
     for (auto& announcement : output.announce) announced.push_back(announcement);
+    for (auto& takeover : output.takeovers) takeovers.push_back(takeover);
     probed += output.probe.size();
     if (output.recheck_connections) ++rechecks;
     if (output.commit) {
@@ -111,6 +113,11 @@ TEST_CASE("nothing is committed before the host is known, and an apply waits unt
   REQUIRE(!solo.announced.empty());
   CHECK(solo.announced[0] == Announcement{.address = Ip("203.0.113.10"), .device = "eth0"});
   CHECK(solo.rechecks >= 1);
+  REQUIRE(solo.takeovers.size() == 1);
+  CHECK(solo.takeovers[0].address == Ip("203.0.113.10"));
+  CHECK(solo.takeovers[0].gateway == "edge");
+  CHECK(solo.takeovers[0].reason == Takeover::Reason::kFirst);
+  CHECK(solo.agent->status().egress_ips.front().held_here);
 }
 
 TEST_CASE("with BGP the uplink is neither asked nor told, and what it says does not count") {
@@ -159,6 +166,7 @@ TEST_CASE("what the kernel still has after a restart stays there") {
   Solo second(first.disk, {Ip("203.0.113.10")});
   second.Host();
   CHECK(second.agent->desired() == first.agent->desired());
+  CHECK(second.takeovers.empty());
 }
 
 TEST_CASE("a bad text changes nothing") {

@@ -24,7 +24,8 @@ TEST_CASE("exposition: label values are escaped, whatever is in them") {
 TEST_CASE("exposition: numbers are as Prometheus reads them, integers to the last digit") {
   Samples samples("m");
   samples.Add({}, std::numeric_limits<std::uint64_t>::max());
-  for (const double value : {0.25, 1e-7, 1763773805.0, std::nan(""), INFINITY, -INFINITY}) samples.Add({}, value);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const double value : {0.25, 1e-7, 1763773805.0, std::nan(""), kInfinity, -kInfinity}) samples.Add({}, value);
   CHECK(samples.text() == "m 18446744073709551615\nm 0.25\nm 1e-07\nm 1763773805\nm NaN\nm +Inf\nm -Inf\n");
 }
 

@@ -39,11 +39,11 @@ agent::Status SomeStatus() {
   };
   status.policies = {
       {.name = "mailer",
-       .bindings = {{.policy = "mailer", .id = EgressId{1}, .egress_ip = Ip("203.0.113.10")},
-                    {.policy = "mailer", .id = EgressId{3}, .egress_ip = Ip("2001:db8:1::10")}},
+       .bindings = {{.id = EgressId{1}, .policy = "mailer", .egress_ip = Ip("203.0.113.10")},
+                    {.id = EgressId{3}, .policy = "mailer", .egress_ip = Ip("2001:db8:1::10")}},
        .workloads = 2},
-      {.name = "crawler", .bindings = {{.policy = "crawler", .id = EgressId{2}, .egress_ip = Ip("203.0.113.11")}}, .workloads = 12},
-      {.name = "routed", .action = policy::Action::kRoute, .bindings = {{.policy = "routed", .id = EgressId{4}}}},
+      {.name = "crawler", .bindings = {{.id = EgressId{2}, .policy = "crawler", .egress_ip = Ip("203.0.113.11")}}, .workloads = 12},
+      {.name = "routed", .action = policy::Action::kRoute, .bindings = {{.id = EgressId{4}, .policy = "routed"}}},
       {.name = "off", .enabled = false},
   };
   status.rejected = {.malformed = 1, .wrong_cluster = 2, .wrong_key = 3, .forged = 4, .replayed = 5};
