@@ -101,11 +101,30 @@ void Owner(const Snapshot& of, Samples& out) {
   }
 }
 
+// Told from the beginning, with 0: of a series that begins with its first event Prometheus does not see that event. A node that belongs to
+// no gateway never takes anything.
+std::set<std::string> Gateways(const Snapshot& of) {
+  std::set<std::string> gateways;
+  for (const auto& [key, count] : of.tallies.moves) gateways.insert(key.first);
+  const bool takes = std::ranges::any_of(of.status.nodes, [](const agent::NodeStatus& node) { return node.self && node.gateway; });
+  for (const agent::EgressIpStatus& ip : of.status.egress_ips) {
+    if (takes) gateways.insert(ip.gateway);
+  }
+  return gateways;
+}
 void Moves(const Snapshot& of, Samples& out) {
-  for (const auto& [key, count] : of.tallies.moves) out.Add({{"gateway", key.first}, {"reason", NameOf(key.second)}}, count);
+  using Reason = agent::Takeover::Reason;
+  for (const std::string& gateway : Gateways(of)) {
+    for (const Reason reason : {Reason::kFirst, Reason::kNodeDead, Reason::kHandover, Reason::kReleased}) {
+      const auto found = of.tallies.moves.find({gateway, reason});
+      out.Add({{"gateway", gateway}, {"reason", NameOf(reason)}}, found == of.tallies.moves.end() ? std::uint64_t{0} : found->second);
+    }
+  }
 }
 void Failovers(const Snapshot& of, Samples& out) {
-  for (const auto& [gateway, lasted] : of.tallies.failovers) {
+  for (const std::string& gateway : Gateways(of)) {
+    const auto found = of.tallies.failovers.find(gateway);
+    const auto lasted = found == of.tallies.failovers.end() ? decltype(found->second){} : found->second;
     out.AddHistogram({{"gateway", gateway}}, kFailoverBounds, lasted.counts, lasted.sum_seconds);
   }
 }

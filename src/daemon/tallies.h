@@ -30,7 +30,7 @@ struct Histogram {
     sum_seconds += seconds;
   }
 };
-inline constexpr std::array<double, 9> kReconcileBounds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5};
+inline constexpr std::array<double, 9> kReconcileBounds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5};
 inline constexpr std::array<double, 9> kFailoverBounds{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0};
 
 struct Traffic {
@@ -43,7 +43,7 @@ struct Traffic {
 
 struct Tallies {
   Traffic sent, received;                                        // gossip
-  std::map<std::string_view, std::uint64_t> reconciles;          // "changed", "unchanged", "expired", "failed" → how many
+  std::map<std::string_view, std::uint64_t> reconciles{{"changed", 0}, {"expired", 0}, {"failed", 0}, {"unchanged", 0}};
   Histogram<kReconcileBounds.size(), kReconcileBounds> reconcile_durations;
   std::map<std::string_view, std::uint64_t> corrections;         // state::KindOf → objects put back
   std::map<std::pair<std::string, agent::Takeover::Reason>, std::uint64_t> moves;  // gateway and reason → egress IPs taken
