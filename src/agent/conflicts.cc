@@ -12,9 +12,34 @@ constexpr Duration kProbeInterval{50'000};
 constexpr int kProbes = 3;
 // After a takeover the former holder may still be heard; whoever has held an address for longer was overtaken.
 constexpr Duration kDefended{5'000'000};
-constexpr Duration kKeepAway{10'000'000};
+// Twice as long each time, until it has been quiet for a while: two members that give the same address up to each other at one moment are
+// soon over it, and an uplink with a stranger on it is not asked all the time (RFC 5227 section 2.1.1).
+constexpr Duration kKeepAway{1'000'000};
+constexpr Duration kLongestKeepAway{10'000'000};
+constexpr Duration kQuiet{60'000'000};
 
 }  // namespace
+
+Duration ConflictState::LongerAway(Time at, const IpAddress& address) {
+  std::erase_if(lost, [&](const auto& entry) { return entry.second.until + kQuiet <= at; });
+  const auto [entry, first] = lost.try_emplace(address, Lost{.keep_away = kKeepAway, .until = {}});
+  Lost& now = entry->second;
+  if (!first) now.keep_away = std::min(2 * now.keep_away, kLongestKeepAway);
+  now.until = at + now.keep_away;
+  now.ask = true;
+  return now.keep_away;
+}
+
+bool ConflictState::MustAsk(const IpAddress& address) const {
+  const auto found = lost.find(address);
+  return found != lost.end() && found->second.ask;
+}
+
+void ConflictState::Taken(Time at, const IpAddress& address) {
+  held_since[address] = at;
+  probings.erase(address);
+  if (const auto found = lost.find(address); found != lost.end()) found->second.ask = false;
+}
 
 // Does this node tell the uplink who has the address? Where routes or somebody else do, the uplink has nothing to say about it either.
 bool Agent::Body::IsAnnouncedHere(const IpAddress& address) const {
@@ -58,7 +83,7 @@ void Agent::Body::Take(Time at, const ForeignAnnouncement& input, Output& output
   if (!IsAnnouncedHere(input.address)) return;
   const std::string object = input.address.ToString();
   const auto answered = [&](std::string_view what) {
-    refused[input.address] = {.until = at + kKeepAway,
+    refused[input.address] = {.until = at + conflicts.LongerAway(at, input.address),
                               .by = Refused::By::kOtherHost,
                               .reason = std::format("{} {} on {}", input.mac.ToString(), what, input.device)};
     view_changed = true;

@@ -21,10 +21,23 @@ struct Probing {
 // Two that are sure of themselves must not shout for ever: between two announcements against somebody else.
 inline constexpr Duration kDefendInterval{1'000'000};
 
+// To somebody else on the uplink.
+struct Lost {
+  Duration keep_away{};
+  Time until{};
+  bool ask = true;                                       // before it is taken again
+};
+
 struct ConflictState {
+  // Another conflict about the address: for how long it is left alone now.
+  Duration LongerAway(Time at, const IpAddress& address);
+  bool MustAsk(const IpAddress& address) const;
+  void Taken(Time at, const IpAddress& address);
+
   std::map<IpAddress, Probing> probings;
   std::map<IpAddress, Time> held_since;
   std::map<IpAddress, Time> defended;                    // last, with an announcement of our own
+  std::map<IpAddress, Lost> lost;
   std::map<IpAddress, std::uint64_t> seen_terms;         // the highest ever heard of: terms never fall
 };
 

@@ -148,10 +148,9 @@ void Agent::Body::UpdateHolding(Time at, Output& output) {
   std::vector<Note>& notes = pending ? pending->notes : output.notes;
   for (const IpAddress& address : holding.taken) {
     const std::string object = address.ToString();
-    conflicts.held_since[address] = at;
+    conflicts.Taken(at, address);
     handover.preparing.erase(address);
     handover.leaving_until.erase(address);
-    conflicts.probings.erase(address);
     BeginTakeover(at, address, view, holding, known);
     notes.push_back({.kind = "ip.taken", .text = std::format("{} taken (term {})", object, claims[address]), .object = object});
   }
@@ -216,7 +215,8 @@ bool Agent::Body::MayClaim(Time at, const gossip::Claim& claim, const Holding& h
     return !taken && leases.unconfirmed.contains(claim.address);
   }
   // An apply asks the kernel at once, so that it can be refused as a whole.
-  return !taken || pending || !holding.new_to_everybody.contains(claim.address) || IsProbed(at, claim.address);
+  const bool ask = holding.new_to_everybody.contains(claim.address) || conflicts.MustAsk(claim.address);
+  return !taken || pending || !ask || IsProbed(at, claim.address);
 }
 
 // What this node does for every egress IP that it has to do with.
