@@ -81,6 +81,9 @@ eventually 5 "source ports in use" there "egressd_snat_port_utilization_ratio{ip
 equal "workloads, on every node" "[2, 2, 2]" "$(prom 'egressd_policy_workloads{policy="selected"}' '[int(v) for l, v in d]')"
 equal "addresses of the pool" '{"ipv4 free": 9, "ipv4 used": 1, "ipv6 free": 9, "ipv6 used": 1}' "$(prom \
   'max by (family, state) (egressd_pool_addresses{pool="public"})' '{k: w for k, w in sorted((l["family"] + " " + l["state"], int(v)) for l, v in d)}')"
+# Connections are counted beside the loop, by a thread that cannot keep it from its heartbeats.
+policies() { local task; for task in "/proc/${DAEMON[gw1]}/task/"*; do chrt -p "$(basename "$task")" | awk '/policy/ { print $NF }'; done | sort | xargs; }
+equal "threads of the daemon" "SCHED_OTHER SCHED_RR" "$(policies)"
 SPLIT='sum by (ip) (egressd_egress_ip_owner) != 1'
 eventually 5 "each egress IP has one owner" nothing "$SPLIT"
 
