@@ -154,10 +154,21 @@ TEST_CASE("metrics: names and descriptions keep to the rules") {
 TEST_CASE("egressd-metrics(7) describes every metric with its type, and no other") {
   const std::string page = Read("man/egressd-metrics.7");
   std::set<std::pair<std::string, std::string>> described, known;
-  const std::regex row("\n\\.It Li ([a-z_]+) Ta (\\w+)");
+  const std::regex row("\n\\.It Li ([a-z_]+)\n\\.Em (\\w+)\n");
   for (std::sregex_iterator match(page.begin(), page.end(), row), end; match != end; ++match) described.emplace((*match)[1], (*match)[2]);
   for (const Metric& metric : Metrics()) known.emplace(metric.name, ToString(metric.type));
   CHECK(described == known);
+}
+
+TEST_CASE("egressd-metrics(7) says what to do about every alert, and of no other") {
+  const auto names = [](const std::string& text, const std::regex& pattern) {
+    std::set<std::string> found;
+    for (std::sregex_iterator match(text.begin(), text.end(), pattern), end; match != end; ++match) found.insert((*match)[1]);
+    return found;
+  };
+  const auto rules = names(Read("packaging/prometheus/egressd.rules.yaml"), std::regex("- alert: (\\w+)"));
+  CHECK(rules.size() == 8);
+  CHECK(names(Read("man/egressd-metrics.7"), std::regex("\n\\.It Sy (\\w+)")) == rules);
 }
 
 }  // namespace
