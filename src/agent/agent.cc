@@ -248,6 +248,7 @@ bool Agent::may_wake() const {
   return std::ranges::any_of(holds, [](const auto& entry) { return entry.second.lease.has_value(); }) &&
          std::ranges::none_of(holds, [&](const auto& entry) { return body_->IsStrict(entry.first); });
 }
+bool Agent::synced() const { return body_->synced; }
 plan::TunnelIdentity Agent::tunnel_identity() const { return body_->inputs.self; }
 const state::State& Agent::desired() const { return body_->desired; }
 const state::Touched& Agent::touched() const { return body_->touched; }

@@ -261,7 +261,11 @@ void Agent::Body::Take(Time at, const Committed& input, Output& output) {
     return found != holds.end() && found->second.standing == plan::Hold::Standing::kHeld;
   };
   for (const auto& [address, hold] : inputs.holds) {
-    if (held_in(inputs.holds, address) && !held_in(committed_holds, address)) announcer.Start(at, address);
+    if (!held_in(inputs.holds, address) || held_in(committed_holds, address)) continue;
+    announcer.Start(at, address);
+    const auto gateway = current().gateway_of.find(address);
+    if (gateway == current().gateway_of.end()) continue;
+    if (auto takeover = takeovers.End(at, address, gateway->second)) output.takeovers.push_back(std::move(*takeover));
   }
   for (const auto& [address, hold] : committed_holds) {
     if (!held_in(inputs.holds, address)) announcer.Stop(address);

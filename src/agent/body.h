@@ -166,6 +166,7 @@ struct Agent::Body : Knowledge {
   HoldingView ViewForHolding(Time now, const gossip::Record& own);
   void UpdateHolding(Time now, Output& output);
   bool MayClaim(Time now, const gossip::Claim& claim, const Holding& holding);
+  void BeginTakeover(Time now, const IpAddress& address, const HoldingView& view, const Holding& holding, const gossip::Claims& known);
   std::map<IpAddress, plan::Hold> Holds(Time now) const;
   const gossip::Hold* LastHolder(const gossip::Claims& known, const IpAddress& address) const;
   void ReleaseAll(std::string_view reason, Output& output);

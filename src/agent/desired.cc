@@ -151,6 +151,7 @@ void Agent::Body::UpdateHolding(Time at, Output& output) {
     conflicts.Taken(at, address);
     handover.preparing.erase(address);
     handover.leaving_until.erase(address);
+    BeginTakeover(at, address, view, holding, known);
     notes.push_back({.kind = "ip.taken", .text = std::format("{} taken (term {})", object, claims[address]), .object = object});
   }
   for (const GivenUp& given_up : holding.given_up) {
@@ -158,6 +159,7 @@ void Agent::Body::UpdateHolding(Time at, Output& output) {
     conflicts.held_since.erase(given_up.address);
     conflicts.defended.erase(given_up.address);
     handover.moves.erase(given_up.address);
+    takeovers.GiveUp(given_up.address);
     const auto offering = handover.offerings.find(given_up.address);
     const gossip::Hold* holder = known.HolderOf(given_up.address);
     const bool handed_over = offering != handover.offerings.end() && holder != nullptr && holder->node == offering->second.to;
@@ -184,6 +186,21 @@ void Agent::Body::UpdateHolding(Time at, Output& output) {
     const auto hold = committed_holds.find(address);
     if (hold != committed_holds.end() && hold->second.standing == plan::Hold::Standing::kHeld) announcer.Start(at, address);
   }
+}
+
+void Agent::Body::BeginTakeover(Time at, const IpAddress& address, const HoldingView& view, const Holding& holding,
+                                const gossip::Claims& known) {
+  using Reason = Takeover::Reason;
+  if (view.offered.contains(address)) return takeovers.Begin(at, address, Reason::kHandover, std::nullopt);
+  // A dead node's word, unless somebody had it after that one.
+  const gossip::Hold* last = known.LastHolderOf(address);
+  const auto seen = view.seen_terms.find(address);
+  if (last != nullptr && (seen == view.seen_terms.end() || seen->second <= last->term)) {
+    const auto member = membership.members().find(last->node);
+    const bool dead = member != membership.members().end() && member->second.verdict == gossip::Verdict::kDead;
+    return takeovers.Begin(at, address, Reason::kNodeDead, dead ? std::optional(member->second.since) : std::nullopt);
+  }
+  takeovers.Begin(at, address, holding.new_to_everybody.contains(address) ? Reason::kFirst : Reason::kReleased, std::nullopt);
 }
 
 // What placement gives to this node may need more: the consent of a majority, or the word of the uplink that it is free.

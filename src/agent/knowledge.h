@@ -20,6 +20,7 @@
 #include "agent/parts.h"
 #include "agent/slots.h"
 #include "agent/stored.h"
+#include "agent/takeovers.h"
 #include "agent/watch.h"
 #include "egressd/agent/agent.h"
 #include "egressd/gossip/channel.h"
@@ -72,6 +73,7 @@ struct Knowledge {
   HandoverState handover;
   CarriedState carried;
   ConflictState conflicts;
+  Takeovers takeovers;
   Time judged = Time::min();                             // of the last UpdateHolding
   std::set<IpAddress> announce_again;
   std::vector<IpAddress> unable;

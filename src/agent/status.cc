@@ -99,6 +99,7 @@ std::vector<EgressIpStatus> Agent::Body::EgressIpStatuses() const {
                                               : EgressIpState::kHeld;
       if (holder->node == own.name && held(address)) status.lease = committed_holds.at(address).lease;
     }
+    status.held_here = held(address);
     result.push_back(std::move(status));
   }
   for (const policy::Binding& binding : in_force->generation.bindings.bindings) {

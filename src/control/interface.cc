@@ -168,6 +168,8 @@ std::vector<Symbol> MethodsAndErrors() {
         {"process", "string"},
         {"destination", "string"}}},
       {"Events", kMethod, {}, {{"events", "[]Event"}}, true},
+      // The same text that HTTP clients get.
+      {"Metrics", kMethod, {{"openmetrics", "?bool"}}, {{"text", "string"}}},
       {"GetPolicy", kMethod, {}, {{"generation", "int"}, {"text", "string"}}},
       {"Keys",
        kMethod,

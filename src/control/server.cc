@@ -86,7 +86,7 @@ template <std::size_t kIndex>
 int Dispatch(sd_varlink* link, sd_json_variant* parameters, sd_varlink_method_flags_t flags, void* userdata);
 
 constexpr const char* kMethods[] = {"GetStatus", "Validate", "Diff",      "Apply", "Reload",  "List",  "Explain",
-                                    "Events",    "GetPolicy", "Keys", "Version", "Drain", "Undrain", "Move"};
+                                    "Events",    "Metrics",   "GetPolicy", "Keys", "Version", "Drain", "Undrain", "Move"};
 
 void Begin(void* userdata, sd_varlink* link, sd_json_variant* parameters, sd_varlink_method_flags_t flags, const char* method);
 

@@ -122,6 +122,15 @@ bool WantsColor(const std::string& when) {
   return ::isatty(STDOUT_FILENO) != 0 && (no_color == nullptr || *no_color == '\0');
 }
 
+// What the help of a verb begins with.
+std::string ExamplesOf(const std::string& name) {
+  const auto verb = std::ranges::find(Verbs(), name, &Verb::name);
+  if (verb == Verbs().end() || verb->example == nullptr) return "";
+  std::string out = "Examples:\n  ";
+  for (const char c : std::string_view(verb->example)) out += c == '\n' ? std::string("\n  ") : std::string(1, c);
+  return out + "\n\n";
+}
+
 std::expected<Arguments, Instead> Collect(const CLI::App& app, const Globals& globals, std::map<std::string, Slots>& slots) {
   Arguments out{.color = WantsColor(globals.color), .quiet = globals.quiet, .socket = globals.socket, .config = globals.config};
   const auto* format = std::ranges::find(kFormats, globals.output);
@@ -183,7 +192,8 @@ std::expected<Arguments, Instead> ReadCommandLine(int argument_count, char** arg
     app.parse(words);
   } catch (const CLI::CallForHelp&) {
     const auto chosen = app.get_subcommands();
-    return std::unexpected(Instead{.exit_code = kDone, .text = chosen.empty() ? app.help() : chosen.front()->help()});
+    if (chosen.empty()) return std::unexpected(Instead{.exit_code = kDone, .text = app.help()});
+    return std::unexpected(Instead{.exit_code = kDone, .text = ExamplesOf(chosen.front()->get_name()) + chosen.front()->help()});
   } catch (const CLI::ParseError& error) {
     if (nothing) return std::unexpected(Instead{.text = app.help()});
     return std::unexpected(Instead{.text = std::format("egressctl: {}\nTry 'egressctl --help'.\n", error.what())});

@@ -25,6 +25,7 @@ struct Verb {
   std::vector<Argument> arguments;
   std::vector<Option> options;
   int (*run)(Session& session);
+  const char* example = nullptr;  // what its help begins with, lines of it; nullptr = nothing
 };
 
 std::span<const Verb> Verbs();
@@ -37,6 +38,7 @@ int Status(Session& session);
 int Get(Session& session);
 int Explain(Session& session);
 int Events(Session& session);
+int Metrics(Session& session);
 int Drain(Session& session);
 int Undrain(Session& session);
 int Move(Session& session);

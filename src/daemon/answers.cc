@@ -1,10 +1,12 @@
 #include "daemon/answers.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <string_view>
 
+#include "daemon/event_loop.h"
 #include "daemon/flow_source.h"
 #include "daemon/log.h"
 
@@ -36,9 +38,6 @@ std::optional<double> Milliseconds(const std::optional<Duration>& duration) {
   return static_cast<double>(duration->count()) / 1000.0;
 }
 
-// A node that is drained lives: it answers, forwards, and follows the policy.
-bool Lives(const agent::NodeStatus& node) { return node.state == agent::NodeState::kAlive || node.state == agent::NodeState::kDrained; }
-
 Json ToJson(const agent::NodeStatus& node) {
   return Json::Object{{"name", node.name},
                       {"state", agent::ToString(node.state)},
@@ -56,13 +55,10 @@ Json ToJson(const agent::NodeStatus& node) {
 }
 
 // The connections that this node tracks with one of these egress ids.
-Json Tracked(const Counts& counts, const std::vector<EgressId>& ids) {
-  if (!counts.connections) return {};
+Json Connections(const Counts& counts, const std::vector<EgressId>& ids) {
+  if (!counts.tracked) return {};
   std::size_t count = 0;
-  for (const EgressId id : ids) {
-    const auto found = counts.connections->find(id.value);
-    if (found != counts.connections->end()) count += found->second;
-  }
+  for (const EgressId id : ids) count += counts.tracked->Of(id);
   return count;
 }
 
@@ -85,7 +81,7 @@ Json ToJson(const agent::EgressIpStatus& ip, const Counts& counts) {
                       {"node", ip.node},
                       {"state", agent::ToString(ip.state)},
                       {"policies", Json::List(ip.policies)},
-                      {"connections", Tracked(counts, ip.ids)},
+                      {"connections", Connections(counts, ip.ids)},
                       {"sent", Counted(counts.sent, ip.ids)},
                       {"received", Counted(counts.received, ip.ids)},
                       {"lease_ms", Milliseconds(ip.lease)}};
@@ -112,7 +108,7 @@ Json ToJson(const agent::PolicyStatus& policy, const Counts& counts) {
                       {"gateway", policy.gateway},
                       {"egress_ips", egress_ips},
                       {"workloads", policy.workloads},
-                      {"connections", Tracked(counts, ids)},
+                      {"connections", Connections(counts, ids)},
                       {"sent", Counted(counts.sent, ids)},
                       {"received", Counted(counts.received, ids)},
                       {"enabled", policy.enabled},
@@ -239,10 +235,9 @@ Json WorkloadList(const policy::Selection* selection, const std::string& name) {
   return Items("workloads", std::move(out));
 }
 
-}  // namespace
-
-Counts Counts::Now(Core& core) {
-  Counts counts{.connections = core.connections().Count(), .sent = {}, .received = {}};
+// With what nftables has counted, which is read in microseconds.
+Counts Complete(Core& core, std::shared_ptr<const Tracked> tracked) {
+  Counts counts{.tracked = std::move(tracked), .sent = {}, .received = {}};
   const auto add = [&](std::string_view set, kernel::CountsByMark& into) {
     const auto added = core.kernel().AddCounts(std::string(set), into);
     // Not every set is always there: before the first commit none, later those that a policy asks for.
@@ -251,6 +246,35 @@ Counts Counts::Now(Core& core) {
   for (const std::string_view set : plan::kSentSets) add(set, counts.sent);
   add(plan::kReceivedSet, counts.received);
   return counts;
+}
+
+}  // namespace
+
+bool Lives(const agent::NodeStatus& node) { return node.state == agent::NodeState::kAlive || node.state == agent::NodeState::kDrained; }
+
+void Counts::Ask(Core& core, std::function<void(const Counts&)> done) {
+  core.census().Ask(EventLoop::Now(), [&core, done = std::move(done)](const std::shared_ptr<const Tracked>& tracked) {
+    done(Complete(core, tracked));
+  });
+}
+
+std::vector<std::pair<std::string_view, std::uint64_t>> Drops(Core& core) {
+  std::vector<std::pair<std::string_view, std::uint64_t>> out;
+  for (const char* counter : kCounters) out.emplace_back(counter, core.kernel().CounterPackets(counter));
+  return out;
+}
+
+std::vector<agent::Health> AllHealth(const Core& core, const agent::Status& status, const std::vector<agent::Health>& own_health) {
+  std::vector<agent::Health> all = status.health;
+  std::ranges::copy(own_health, std::back_inserter(all));
+  if (const auto& trouble = core.datapath().trouble) {
+    all.push_back({.code = "E150",
+                   .error = true,
+                   .object = "datapath",
+                   .text = trouble->message,
+                   .hint = "tried again every second; see the log"});
+  }
+  return all;
 }
 
 Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const Counts& counts) {
@@ -266,21 +290,12 @@ Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, cons
   for (const auto& ip : status.egress_ips) ips.push_back(ToJson(ip, counts));
   for (const auto& policy : status.policies) policies.push_back(ToJson(policy, counts));
   bool healthy = status.synced && datapath.in_sync;
-  const auto add = [&](const agent::Health& finding) {
+  for (const agent::Health& finding : AllHealth(core, status, own_health)) {
     healthy = healthy && !finding.error;
     health.push_back(ToJson(finding));
-  };
-  std::ranges::for_each(status.health, add);
-  std::ranges::for_each(own_health, add);
-  if (datapath.trouble) {
-    add({.code = "E150",
-         .error = true,
-         .object = "datapath",
-         .text = datapath.trouble->message,
-         .hint = "tried again every second; see the log"});
   }
   Json counters;
-  for (const char* counter : kCounters) counters.Set(counter, core.kernel().CounterPackets(counter));
+  for (const auto& [name, packets] : Drops(core)) counters.Set(std::string(name), packets);
   return Json::Object{
       {"schema", "egressd.status/v1"},
       {"node", status.node},

@@ -1,12 +1,16 @@
 // What the daemon knows, as the JSON of egressctl(1). Field names are a contract: fields are only ever added.
 #pragma once
 
-#include <map>
+#include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "daemon/connections.h"
+#include "daemon/census.h"
 #include "daemon/core.h"
 #include "egressd/control/json.h"
 #include "egressd/policy/changes.h"
@@ -16,11 +20,18 @@ namespace egressd::daemon {
 
 // What the kernel has counted.
 struct Counts {
-  std::optional<ConnectionCounts> connections;
-  kernel::CountsByMark sent, received;  // of the egress ids that this node holds
+  std::shared_ptr<const Tracked> tracked;  // nullptr: it cannot be read
+  kernel::CountsByMark sent, received;     // of the egress ids that this node holds
 
-  static Counts Now(Core& core);
+  // Calls `done` when they are there, perhaps at once.
+  static void Ask(Core& core, std::function<void(const Counts&)> done);
 };
+// The named counters of the data path: why packets were dropped, and how many.
+std::vector<std::pair<std::string_view, std::uint64_t>> Drops(Core& core);
+// What is not as it should be, all of it: of the agent, of the daemon, of the data path.
+std::vector<agent::Health> AllHealth(const Core& core, const agent::Status& status, const std::vector<agent::Health>& own_health);
+// A node that is drained lives: it answers, forwards, and follows the policy.
+bool Lives(const agent::NodeStatus& node);
 
 // `counts`: nothing where nobody asked.
 control::Json StatusAnswer(Core& core, const std::vector<agent::Health>& own_health, const Counts& counts);

@@ -70,12 +70,4 @@ std::size_t Connections::End(const std::function<bool(const kernel::Connection&)
   return deleted.value_or(0);
 }
 
-std::optional<ConnectionCounts> Connections::Count() {
-  ConnectionCounts counts;
-  const auto read = conntrack_.ForEach([&](const kernel::Connection& connection) { ++counts[plan::DecisionIn(connection.mark)]; });
-  if (read) return counts;
-  Warn("connection tracking: " + read.error().message);
-  return std::nullopt;
-}
-
 }  // namespace egressd::daemon

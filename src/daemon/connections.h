@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <map>
 #include <optional>
 #include <vector>
 
@@ -11,9 +10,6 @@
 #include "egressd/kernel/translations.h"
 
 namespace egressd::daemon {
-
-// By what was decided about them (plan::DecisionIn).
-using ConnectionCounts = std::map<std::uint16_t, std::size_t>;
 
 class Connections {
  public:
@@ -29,8 +25,6 @@ class Connections {
   void Forget(const std::vector<IpAddress>& egress_ips);
   // How many were ended.
   std::size_t End(const std::function<bool(const kernel::Connection&)>& doomed);
-  // nullopt: they cannot be read; the log says why.
-  std::optional<ConnectionCounts> Count();
 
  private:
   Connections(kernel::Conntrack conntrack, std::vector<Prefix> networks)

@@ -116,6 +116,15 @@ void Containers::Tell() {
   }
 }
 
+std::vector<Containers::Provider> Containers::providers() const {
+  std::vector<Provider> out;
+  for (const Followed& followed : engines_) {
+    const bool up = followed.engine.was_reached() && !followed.engine.trouble();
+    if (up || followed.engine.trouble()) out.push_back({.name = followed.name, .up = up, .workloads = followed.engine.known()});
+  }
+  return out;
+}
+
 std::vector<agent::Health> Containers::health() const {
   std::vector<agent::Health> out;
   for (const Followed& followed : engines_) {

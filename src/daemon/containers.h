@@ -4,6 +4,7 @@
 // 2. A few containers in one round of the loop: thousands that come at once do not keep the daemon from its heartbeats.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,13 @@ class Containers {
   std::vector<agent::WorkloadsChanged> Take();
   bool has_changes() const;
   std::vector<agent::Health> health() const;
+  // The engines that are there, or should be.
+  struct Provider {
+    std::string name;
+    bool up = false;
+    std::size_t workloads = 0;
+  };
+  std::vector<Provider> providers() const;
 
  private:
   struct Followed {

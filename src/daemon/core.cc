@@ -35,8 +35,8 @@ void Answer(std::map<std::uint64_t, std::function<void(const Result&)>>& waiting
 
 }  // namespace
 
-Core::Core(agent::Agent agent, kernel::Kernel kernel, Connections connections, Uplinks uplinks, const policy::NodeConfig& config,
-           std::optional<net::UdpSocket> socket, Files files, Journal& journal)
+Core::Core(agent::Agent agent, kernel::Kernel kernel, Connections connections, Census census, Uplinks uplinks,
+           const policy::NodeConfig& config, std::optional<net::UdpSocket> socket, Files files, Journal& journal)
     : agent_(std::move(agent)),
       kernel_(std::move(kernel)),
       uplinks_(std::move(uplinks)),
@@ -44,6 +44,7 @@ Core::Core(agent::Agent agent, kernel::Kernel kernel, Connections connections, U
       files_(std::move(files)),
       journal_(&journal),
       connections_(std::move(connections)),
+      census_(std::move(census)),
       checks_(config.node) {
   if (socket_) heartbeats_.emplace(config.tunnel.device);
 }
@@ -77,6 +78,7 @@ void Core::Carry(agent::Output output) {
   connections_.Restore(output.restore);  // before it is acknowledged
   Send(output);
   for (const agent::Note& note : output.notes) journal_->Add(note);
+  for (const agent::Takeover& takeover : output.takeovers) tallies_.Add(takeover);
   uplinks_.Probe(output.probe, agent_.desired(), host_, EventLoop::Now());
   if (output.commit) Commit(*output.commit);
   uplinks_.Announce(output.announce);
@@ -95,6 +97,7 @@ void Core::Send(const agent::Output& output) {
   if (heartbeats_) heartbeats_->Send(output.bfd, output.echo);
   if (!socket_) return;
   for (const agent::OutgoingDatagram& datagram : output.send) {
+    tallies_.sent.Add(datagram.bytes.size());
     if (auto sent = socket_->Send(datagram.to, datagram.bytes); !sent) Debug(sent.error().message);
   }
 }
@@ -140,9 +143,17 @@ void Core::Prolong(const std::set<IpAddress>& egress_ips) {
   if (auto prolonged = kernel_.Prolong(due); !prolonged) Complain("kernel: " + prolonged.error().message);
 }
 
-void Core::Commit(std::uint64_t revision) {
+// Brings the kernel to what the agent wants, and keeps the account of it.
+Result<state::Transaction> Core::Reconcile() {
   const Time begin = EventLoop::Now();
   auto done = kernel_.Reconcile(agent_.desired(), agent_.touched());
+  tallies_.Add(done, EventLoop::Now() - begin);
+  return done;
+}
+
+void Core::Commit(std::uint64_t revision) {
+  const Time begin = EventLoop::Now();
+  auto done = Reconcile();
   std::optional<Error> error;
   if (done) {
     has_committed_ = true;
@@ -170,7 +181,7 @@ void Core::Repair() {
   if (!has_committed_) return;
   Feed(agent::Tick{});  // what may be put back is what may be held now
   if (auto woken = kernel_.Wake(agent_.may_wake() ? kAwakeForRepair : Duration{0}); !woken) Complain("kernel: " + woken.error().message);
-  auto done = kernel_.Reconcile(agent_.desired());
+  auto done = Reconcile();
   if (!done && done.error().kind == ErrorKind::kExpired) {
     repair_at_ = now + kAfterExpiry;  // strict leases come back with their next round
     return;
@@ -186,6 +197,7 @@ void Core::Repair() {
   between_repairs_ = now - last_repair_ > kPeace ? kShortestBetweenRepairs : std::min(between_repairs_ * 2, kLongestBetweenRepairs);
   last_repair_ = now;
   corrections_ += done->size();
+  tallies_.AddCorrections(*done);
   journal_->Add({.kind = "datapath.corrected",
                  .text = std::format("{} object{} that somebody else changed {} put back", done->size(), done->size() == 1 ? "" : "s",
                                      done->size() == 1 ? "was" : "were"),
@@ -220,6 +232,7 @@ void Core::TakeDatagrams() {
     auto received = socket_->Receive();
     if (!received) Complain("gossip: " + received.error().message);
     if (!received || !*received) return;
+    tallies_.received.Add((*received)->bytes.size());
     Feed(agent::Datagram{.from = (*received)->from, .bytes = (*received)->bytes});
   }
 }
@@ -245,6 +258,7 @@ std::vector<int> Core::other_fds() const {
   if (heartbeats_) all = heartbeats_->fds();
   if (connections_.fd() >= 0) all.push_back(connections_.fd());
   if (checks_.fd() >= 0) all.push_back(checks_.fd());
+  all.push_back(census_.fd());
   return all;
 }
 
@@ -254,6 +268,7 @@ void Core::OnReadable() {
   connections_.Take(feed);
   checks_.Follow(EventLoop::Now(), agent_.selection());
   checks_.Take(EventLoop::Now(), feed);
+  census_.Take(EventLoop::Now());
 }
 
 std::vector<agent::Health> Core::health() const {

@@ -13,10 +13,12 @@
 #include <optional>
 #include <string>
 
+#include "daemon/census.h"
 #include "daemon/checks.h"
 #include "daemon/heartbeats.h"
 #include "daemon/journal.h"
 #include "daemon/connections.h"
+#include "daemon/tallies.h"
 #include "daemon/uplinks.h"
 #include "egressd/agent/agent.h"
 #include "egressd/kernel/kernel.h"
@@ -40,8 +42,8 @@ class Core {
     std::string keys;                  // the key ring
   };
 
-  Core(agent::Agent agent, kernel::Kernel kernel, Connections connections, Uplinks uplinks, const policy::NodeConfig& config,
-       std::optional<net::UdpSocket> socket, Files files, Journal& journal);
+  Core(agent::Agent agent, kernel::Kernel kernel, Connections connections, Census census, Uplinks uplinks,
+       const policy::NodeConfig& config, std::optional<net::UdpSocket> socket, Files files, Journal& journal);
 
   void Feed(const agent::Input& input);
   // Asks the agent to apply; `done` is called when it has, or has refused.
@@ -64,7 +66,8 @@ class Core {
 
   const agent::Agent& agent() const { return agent_; }
   kernel::Kernel& kernel() { return kernel_; }
-  Connections& connections() { return connections_; }
+  Census& census() { return census_; }
+  const Tallies& tallies() const { return tallies_; }
   const state::Host& host() const { return host_; }
   Datapath datapath() const;
   // Why the key ring is not on disk, if it should be.
@@ -86,6 +89,7 @@ class Core {
   void Store(const agent::Output& output);
   void Commit(std::uint64_t revision);
   void Repair();
+  Result<state::Transaction> Reconcile();
   void RecheckConnections();
 
   agent::Agent agent_;
@@ -96,6 +100,8 @@ class Core {
   Journal* journal_;
   std::optional<Heartbeats> heartbeats_;  // unset in a cluster of one
   Connections connections_;
+  Census census_;
+  Tallies tallies_;
   Checks checks_;
   state::Host host_;
   Time agent_wakes_ = kNever;

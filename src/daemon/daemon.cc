@@ -86,6 +86,8 @@ Result<void> Daemon::OpenEdges() {
 
   auto connections = Connections::Open(config.tunnel);
   if (!connections) return std::unexpected(std::move(connections.error()));
+  auto census = Census::Open();
+  if (!census) return std::unexpected(std::move(census.error()));
   auto uplinks = Uplinks::Open();
   if (!uplinks) return std::unexpected(std::move(uplinks.error()).In("uplinks"));
   std::optional<net::UdpSocket> socket;
@@ -100,7 +102,7 @@ Result<void> Daemon::OpenEdges() {
   settings->slots = SlotsIn(*observed, config.datapath);
   for (const auto& [key, address] : observed->egress_addresses) settings->held.insert(key.address);
   core_.emplace(agent::Agent(std::move(*settings), ParsePolicy, EventLoop::Now()), std::move(*kernel), std::move(*connections),
-                std::move(*uplinks), config, std::move(socket), files, journal_);
+                std::move(*census), std::move(*uplinks), config, std::move(socket), files, journal_);
 
   auto follower = discover::Follower::Open(config.workloads_directory);
   if (!follower) return std::unexpected(std::move(follower.error()).In("workloads"));
@@ -120,15 +122,21 @@ Result<void> Daemon::OpenControl() {
     group = control::GroupNumber(name);
     if (!group) Warn(std::format("control.group: there is no group {}; the control socket keeps the daemon's own", name));
   }
+  scrape_.emplace(*core_, [this] { return Facts(); });
   service_.emplace(*core_, journal_,
                    Service::Edges{.health = [this] { return health(); },
                                   .reload = [this](std::shared_ptr<control::Call> call) { Reload(call); },
                                   .applied = [this] { policy_file_trouble_.reset(); },
-                                  .key_file = [this] { return LookAtKeyFile(); }});
+                                  .key_file = [this] { return LookAtKeyFile(); },
+                                  .metrics = [this](Exposition exposition, const Scrape::Done& done) { scrape_->Ask(exposition, done); }});
   auto server = control::Server::Open({.path = setup_.options.run_directory + "/control.sock", .group = group},
                                       [this](std::shared_ptr<control::Call> call) { service_->Serve(std::move(call)); });
   if (!server) return std::unexpected(std::move(server.error()));
   server_.emplace(std::move(*server));
+  if (!setup_.config.metrics.serve) return {};
+  auto metrics = MetricsEndpoint::Open(setup_.config.metrics, *scrape_, [this] { return NotReady(); });
+  if (!metrics) return std::unexpected(std::move(metrics.error()));
+  metrics_ = std::move(*metrics);
   return {};
 }
 
@@ -158,6 +166,7 @@ Result<void> Daemon::Register() {
     });
   }
   if (done) done = loop_.OnReadable(server_->fd(), [this] { server_->Process(); });
+  if (done && metrics_) done = loop_.OnReadable(metrics_->fd(), [this] { metrics_->OnReady(); });
   if (done) done = loop_.OnSignal(SIGHUP, [this] { Reload(nullptr); });
   for (const int signal : {SIGTERM, SIGINT}) {
     if (done) done = loop_.OnSignal(signal, [this] { Stop(); });
@@ -167,6 +176,7 @@ Result<void> Daemon::Register() {
       core_->OnTimer();
       containers_->OnTimer();
       FeedContainers();
+      if (metrics_) metrics_->OnTimer();
     });
   }
   if (done) done = loop_.OnRoundEnd([this] { OnRoundEnd(); });
@@ -179,9 +189,11 @@ void Daemon::FeedContainers() {
 
 void Daemon::OnRoundEnd() {
   server_->Process();  // sends what was answered outside of it
-  loop_.SetTimer(containers_->has_changes() ? EventLoop::Now() : std::min(core_->wake_at(), containers_->NextTimer()));
+  Time next = std::min(core_->wake_at(), containers_->NextTimer());
+  if (metrics_) next = std::min(next, metrics_->NextTimer());
+  loop_.SetTimer(containers_->has_changes() ? EventLoop::Now() : next);
   if (ready_) return;
-  const bool synced = core_->agent().status().synced;
+  const bool synced = core_->agent().synced();
   if (!synced && EventLoop::Now() - started_ < kLongestStart) return;
   ready_ = true;
   const std::string state = synced ? "synced with its cluster" : "still waiting for its cluster";
@@ -221,7 +233,12 @@ void Daemon::Stop() {
   core_->Leave(kLongestHandover, [this] { loop_.Stop(); });
 }
 
-void Daemon::ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done) {
+void Daemon::ReadPolicyFile(std::function<void(const agent::ApplyResult*)> read) {
+  const auto done = [this, read = std::move(read)](const agent::ApplyResult* result) {
+    last_reload_.successful = !policy_file_trouble_;
+    if (last_reload_.successful) last_reload_.succeeded_at = WallSeconds();
+    read(result);
+  };
   const std::string path = setup_.config.policy_file;
   auto text = path.empty() ? Fail(ErrorKind::kNotFound, "") : control::ReadFile(path);
   if (!text) {
@@ -233,7 +250,7 @@ void Daemon::ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done)
     }
     return done(nullptr);
   }
-  core_->Apply(*text, "policy_file", true, [this, path, text = *text, done = std::move(done)](const agent::ApplyResult& result) {
+  core_->Apply(*text, "policy_file", true, [this, path, text = *text, done](const agent::ApplyResult& result) {
     policy_file_trouble_.reset();
     agent::ApplyResult located = result;
     PointInto(located.findings, text, path);
@@ -261,6 +278,7 @@ void Daemon::Reload(const std::shared_ptr<control::Call>& call) {
   auto fresh = ReadSetup(setup_.options);
   if (!fresh) {
     Complain("node file: " + ToString(fresh.error()));
+    last_reload_.successful = false;
     node_file_trouble_ = {.code = "E154",
                           .error = true,
                           .object = setup_.options.config,
@@ -299,6 +317,7 @@ std::vector<agent::Health> Daemon::health() const {
   auto out = workloads_->health();
   std::ranges::move(containers_->health(), std::back_inserter(out));
   std::ranges::move(core_->health(), std::back_inserter(out));
+  if (metrics_ && metrics_->trouble()) out.push_back(*metrics_->trouble());
   if (policy_file_trouble_) out.push_back(*policy_file_trouble_);
   if (node_file_trouble_) out.push_back(*node_file_trouble_);
   if (const auto& error = core_->keys_not_stored()) {
@@ -307,6 +326,26 @@ std::vector<agent::Health> Daemon::health() const {
   }
   if (auto outdated = OutdatedKeyFile()) out.push_back(std::move(*outdated));
   return out;
+}
+
+DaemonFacts Daemon::Facts() const {
+  return {.health = health(),
+          .providers = containers_->providers(),
+          .events = journal_.counts(),
+          .conflicts = journal_.conflicts(),
+          .reload = last_reload_,
+          .http = metrics_ ? metrics_->counts() : net::HttpCounts{},
+          .started_at = started_at_,
+          .ready = NotReady().empty()};
+}
+
+std::string Daemon::NotReady() const {
+  if (stopping_) return "it stops";
+  if (!core_->agent().synced()) return "not synced with the cluster yet";
+  if (!core_->has_committed()) return "the kernel has nothing of it yet";
+  const Datapath datapath = core_->datapath();
+  if (datapath.trouble) return "the kernel refuses: " + datapath.trouble->message;
+  return datapath.in_sync ? "" : "what somebody else changed in the kernel is being put back";
 }
 
 KeyFile Daemon::LookAtKeyFile() const {

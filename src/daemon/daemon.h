@@ -11,7 +11,9 @@
 #include "daemon/core.h"
 #include "daemon/event_loop.h"
 #include "daemon/journal.h"
+#include "daemon/metrics_endpoint.h"
 #include "daemon/processes.h"
+#include "daemon/scrape.h"
 #include "daemon/service.h"
 #include "daemon/setup.h"
 #include "daemon/workloads.h"
@@ -37,6 +39,9 @@ class Daemon {
   // Reads policy_file and applies it if its content is new; `done` gets what came of it, nothing = no such file.
   void ReadPolicyFile(std::function<void(const agent::ApplyResult*)> done);
   std::vector<agent::Health> health() const;
+  DaemonFacts Facts() const;
+  // Why this node is not ready; "" = it is.
+  std::string NotReady() const;
   KeyFile LookAtKeyFile() const;
   std::optional<agent::Health> OutdatedKeyFile() const;
 
@@ -48,10 +53,14 @@ class Daemon {
   std::optional<Workloads> workloads_;
   std::optional<Processes> processes_;
   std::optional<Containers> containers_;
+  std::optional<Scrape> scrape_;
+  std::unique_ptr<MetricsEndpoint> metrics_;  // nullptr = off
   std::optional<Service> service_;
   std::optional<control::Server> server_;
   std::optional<agent::Health> policy_file_trouble_;
   std::optional<agent::Health> node_file_trouble_;
+  LastReload last_reload_;
+  double started_at_ = WallSeconds();
   Time started_;
   bool ready_ = false;
   bool stopping_ = false;

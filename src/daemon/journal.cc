@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <format>
+#include <string_view>
 
 #include "daemon/log.h"
 
@@ -12,6 +13,7 @@ using control::Json;
 
 namespace {
 constexpr std::size_t kKeptEvents = 1000;
+constexpr std::string_view kConflict = "ip.conflict";
 }
 
 std::string WallClock() {
@@ -22,6 +24,8 @@ std::string WallClock() {
 void Journal::Add(const agent::Note& note) {
   const std::string line = std::format("{} {}{}{}", note.kind, note.object, note.object.empty() ? "" : ": ", note.text);
   note.warning ? Warn(line) : Info(line);
+  ++counts_[note.kind];
+  if (note.kind == kConflict) ++conflicts_[note.object];
   Json event = Json::Object{{"time", WallClock()},        {"node", node_},      {"kind", note.kind},
                             {"object", note.object}, {"text", note.text}, {"severity", note.warning ? "warning" : "notice"}};
   std::erase_if(followers_, [](const auto& call) { return !call->is_open(); });

@@ -4,6 +4,7 @@
 #include <format>
 #include <set>
 
+#include "daemon/event_loop.h"
 #include "daemon/flow_source.h"
 #include "daemon/log.h"
 #include "daemon/setup.h"
@@ -58,6 +59,7 @@ Result<agent::KeyOrder> KeyOrderOf(const Json& parameters) {
 const Service::Entry Service::kMethods[] = {
     {"GetStatus", &Service::GetStatus}, {"Validate", &Service::Validate}, {"Diff", &Service::Diff},       {"Apply", &Service::Apply},
     {"Reload", &Service::Reload},       {"List", &Service::List},         {"Explain", &Service::Explain}, {"Events", &Service::Events},
+    {"Metrics", &Service::Metrics},
     {"GetPolicy", &Service::GetPolicy}, {"Keys", &Service::Keys},         {"Version", &Service::Version},   {"Drain", &Service::Drain},
     {"Undrain", &Service::Undrain},     {"Move", &Service::Move}};
 
@@ -70,8 +72,9 @@ void Service::Serve(std::shared_ptr<control::Call> call) {
 }
 
 void Service::GetStatus(std::shared_ptr<control::Call> call) {
-  const Counts counts = call->parameters()["connections"].boolean() ? Counts::Now(*core_) : Counts();
-  call->Reply(StatusAnswer(*core_, edges_.health(), counts));
+  const auto answer = [this, call](const Counts& counts) { call->Reply(StatusAnswer(*core_, edges_.health(), counts)); };
+  if (!call->parameters()["connections"].boolean()) return answer({});
+  Counts::Ask(*core_, answer);
 }
 
 void Service::Validate(std::shared_ptr<control::Call> call) {
@@ -88,21 +91,22 @@ void Service::Diff(std::shared_ptr<control::Call> call) {
   for (const policy::Change& change : preview.changes) {
     if (change.kind == policy::ChangeKind::kRemoved) removed.insert(change.object);
   }
-  std::size_t ending = 0;
-  if (!removed.empty()) {
-    const auto counts = core_->connections().Count();
-    for (const auto& policy : core_->agent().status().policies) {
-      if (!counts || !removed.contains("policy/" + policy.name)) continue;
-      for (const auto& binding : policy.bindings) {
-        if (const auto found = counts->find(binding.id.value); found != counts->end()) ending += found->second;
-      }
-    }
+  std::vector<EgressId> ending;
+  for (const auto& policy : core_->agent().status().policies) {
+    if (!removed.contains("policy/" + policy.name)) continue;
+    for (const auto& binding : policy.bindings) ending.push_back(binding.id);
   }
-  call->Reply(Json::Object{{"generation", preview.generation},
-                           {"findings", ToJsonList(findings)},
-                           {"changes", ToJsonList(preview.changes)},
-                           {"effects", Json::List(preview.effects)},
-                           {"connections", ending}});
+  const auto answer = [call, preview, findings, ending](const std::shared_ptr<const Tracked>& tracked) {
+    std::size_t connections = 0;
+    for (const EgressId id : ending) connections += tracked ? tracked->Of(id) : 0;
+    call->Reply(Json::Object{{"generation", preview.generation},
+                             {"findings", ToJsonList(findings)},
+                             {"changes", ToJsonList(preview.changes)},
+                             {"effects", Json::List(preview.effects)},
+                             {"connections", connections}});
+  };
+  if (ending.empty()) return answer(nullptr);
+  core_->census().Ask(EventLoop::Now(), answer);
 }
 
 void Service::Apply(std::shared_ptr<control::Call> call) {
@@ -126,14 +130,17 @@ void Service::Reload(std::shared_ptr<control::Call> call) { edges_.reload(std::m
 void Service::List(std::shared_ptr<control::Call> call) {
   const std::string& kind = call->parameters()["kind"].text();
   const std::string& name = call->parameters()["name"].text();
-  const Counts counts = kind == "policies" || kind == "ips" ? Counts::Now(*core_) : Counts();
-  auto answer = ListAnswer(*core_, kind, name, counts);
-  if (!answer)
-    return call->Fail(control::kBadArgument, Message(std::format("unknown kind '{}': nodes, gateways, policies, ips, workloads", kind)));
-  if (!name.empty() && (*answer)["items"].items().empty()) {
-    return call->Fail(control::kNoSuchObject, Message(std::format("there is no '{}' among the {}", name, kind)));
-  }
-  call->Reply(*answer);
+  const auto reply = [this, call, kind, name](const Counts& counts) {
+    auto answer = ListAnswer(*core_, kind, name, counts);
+    if (!answer)
+      return call->Fail(control::kBadArgument, Message(std::format("unknown kind '{}': nodes, gateways, policies, ips, workloads", kind)));
+    if (!name.empty() && (*answer)["items"].items().empty()) {
+      return call->Fail(control::kNoSuchObject, Message(std::format("there is no '{}' among the {}", name, kind)));
+    }
+    call->Reply(*answer);
+  };
+  if (kind == "policies" || kind == "ips") return Counts::Ask(*core_, reply);
+  reply({});
 }
 
 void Service::Explain(std::shared_ptr<control::Call> call) {
@@ -159,6 +166,11 @@ void Service::Explain(std::shared_ptr<control::Call> call) {
 }
 
 void Service::Events(std::shared_ptr<control::Call> call) { journal_->Serve(std::move(call)); }
+
+void Service::Metrics(std::shared_ptr<control::Call> call) {
+  const Exposition exposition = call->parameters()["openmetrics"].boolean() ? Exposition::kOpenMetrics : Exposition::kPrometheus;
+  edges_.metrics(exposition, [call](const std::string& text) { call->Reply(Json::Object{{"text", text}}); });
+}
 
 void Service::GetPolicy(std::shared_ptr<control::Call> call) {
   call->Reply(Json::Object{{"generation", core_->agent().status().generation}, {"text", core_->agent().policy_text()}});

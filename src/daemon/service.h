@@ -8,6 +8,7 @@
 
 #include "daemon/answers.h"
 #include "daemon/core.h"
+#include "daemon/exposition.h"
 #include "daemon/journal.h"
 #include "egressd/control/server.h"
 
@@ -20,6 +21,7 @@ class Service {
     std::function<void(std::shared_ptr<control::Call>)> reload;   // answers the call
     std::function<void()> applied;                                // an operator's policy came into force
     std::function<KeyFile()> key_file;
+    std::function<void(Exposition, std::function<void(const std::string&)>)> metrics;
   };
   Service(Core& core, Journal& journal, Edges edges);
 
@@ -44,6 +46,7 @@ class Service {
   void List(std::shared_ptr<control::Call> call);
   void Explain(std::shared_ptr<control::Call> call);
   void Events(std::shared_ptr<control::Call> call);
+  void Metrics(std::shared_ptr<control::Call> call);
   void GetPolicy(std::shared_ptr<control::Call> call);
   void Keys(std::shared_ptr<control::Call> call);
   void Version(std::shared_ptr<control::Call> call);

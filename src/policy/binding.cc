@@ -330,6 +330,8 @@ std::vector<Finding> RemovedInUse(const PolicySet& set, const Bindings& previous
 
 std::uint64_t CountOf(const Pool& pool, Family family) { return PoolLayout(pool).Count(family); }
 
+bool Contains(const Pool& pool, const IpAddress& address) { return PoolLayout(pool).Contains(address); }
+
 std::vector<IpAddress> AddressesOf(const Pool& pool, Family family, std::size_t limit) {
   std::vector<IpAddress> addresses;
   const PoolLayout layout(pool);

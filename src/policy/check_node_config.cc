@@ -156,6 +156,19 @@ void CheckQuorum(const NodeConfig::Cluster& cluster, std::vector<Finding>& findi
   }
 }
 
+void CheckMetrics(const NodeConfig::Metrics& metrics, std::vector<Finding>& findings) {
+  if (!metrics.serve) return;
+  if (metrics.port == 0) {
+    findings.push_back(Error(rule::kPortNumber, "metrics.listen", "port 0 is not in 1-65535", "listen: \"127.0.0.1:9799\""));
+  }
+  if (!metrics.address || metrics.address->is_loopback() || metrics.address->is_unspecified()) return;
+  if (const std::string_view kind = Unusable({.first = *metrics.address, .last = *metrics.address}); !kind.empty()) {
+    findings.push_back(Error(rule::kNodeAddress, "metrics.listen",
+                             std::format("{} is a {} address, which nobody can connect to", metrics.address->ToString(), kind),
+                             "listen: \"127.0.0.1:9799\""));
+  }
+}
+
 void CheckPath(const std::string& path, const std::string& file, std::vector<Finding>& findings) {
   if (file.starts_with('/')) return;
   findings.push_back(Error(rule::kPath, path, std::format("`{}` is not an absolute path", file), std::format("/etc/egressd/{}", file)));
@@ -170,6 +183,7 @@ std::vector<Finding> Validate(const NodeConfig& config, const Surroundings& surr
   CheckQuorum(config.cluster, findings);
   CheckTunnel(config, findings);
   CheckDatapath(config.datapath, findings);
+  CheckMetrics(config.metrics, findings);
   CheckPath("cluster.key_file", config.cluster.key_file, findings);
   CheckPath("workloads.directory", config.workloads_directory, findings);
   CheckPath("policy_file", config.policy_file, findings);

@@ -1,5 +1,7 @@
 // Every object as one line for people.
 #include <format>
+#include <iterator>
+#include <variant>
 
 #include "egressd/state/state.h"
 #include "egressd/state/transaction.h"
@@ -154,6 +156,14 @@ std::string ToString(const Transaction& transaction) {
     for (const Step& step : *phase) text += ToString(step) + "\n";
   }
   return text;
+}
+
+std::string_view KindOf(const Object& object) {
+  // In the order of the variant.
+  constexpr std::string_view kKinds[] = {"sysctl", "link",    "vlan",  "address", "neighbour", "fdb",     "route",         "rule",
+                                         "table",  "counter", "limit", "set",     "chain",     "element", "egress_address"};
+  static_assert(std::size(kKinds) == std::variant_size_v<Object>);
+  return kKinds[object.index()];
 }
 
 }  // namespace egressd::state

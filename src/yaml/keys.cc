@@ -4,7 +4,6 @@
 #include <array>
 #include <format>
 #include <numeric>
-#include <ranges>
 #include <vector>
 
 #include "yaml/codes.h"
@@ -127,28 +126,6 @@ std::string Folded(std::string_view word) {
   return folded;
 }
 
-bool IsHarmless(const Node& value, std::string_view harmless) {
-  std::string_view text;
-  if (value.is_scalar()) text = value.text;
-  if (value.is_map() && value.entries.empty()) text = "{}";
-  if (value.is_list() && value.entries.empty()) text = "[]";
-  if (text.empty()) return false;
-  return std::ranges::any_of(std::views::split(harmless, '|'), [&](auto word) { return std::string_view(word) == text; });
-}
-
-void RefuseLater(Report& report, const Node& key, const Node& value, const Key& known) {
-  if (IsHarmless(value, known.harmless)) return;
-  if (known.harmless.empty()) {
-    report.Error(key, kNotSupported, std::format("`{}` is not supported by this build", known.name), "remove it");
-    return;
-  }
-  const std::string_view first = known.harmless.substr(0, known.harmless.find('|'));
-  const std::string found =
-      value.is_scalar() ? std::format("`{}: {}`", known.name, Printable(value.text.substr(0, 60))) : std::format("`{}`", known.name);
-  report.Error(value, kNotSupported, std::format("{} is not supported by this build", found),
-               std::format("remove it, or write `{}: {}`, which is what this build does", known.name, first));
-}
-
 }  // namespace
 
 std::string_view Nearest(std::string_view written, std::span<const std::string_view> words) {
@@ -179,21 +156,16 @@ std::string GuessKey(std::string_view written, std::span<const Key> keys) {
   for (const Key& key : keys) words.push_back(key.name);
   if (const std::string_view word = Nearest(written, words); !word.empty()) return std::format("did you mean `{}`?", word);
   std::string known;
-  for (const Key& key : keys) {
-    if (key.support == Support::kWorks) known += std::format("{}{}", known.empty() ? "" : ", ", key.name);
-  }
+  for (const Key& key : keys) known += std::format("{}{}", known.empty() ? "" : ", ", key.name);
   return std::format("known keys are {}", known);
 }
 
 void CheckKeys(Report& report, const Node& map, std::span<const Key> keys, std::string_view what) {
   for (const Node::Entry& entry : map.entries) {
     const auto known = std::ranges::find(keys, std::string_view(entry.key->text), &Key::name);
-    if (known == keys.end()) {
-      std::string hint = report.is_full() ? std::string() : GuessKey(entry.key->text, keys);
-      report.Error(*entry.key, kUnknownKey, std::format("unknown key {} in {}", Quote(entry.key->text), what), std::move(hint));
-    } else if (known->support == Support::kLater) {
-      RefuseLater(report, *entry.key, *entry.value, *known);
-    }
+    if (known != keys.end()) continue;
+    std::string hint = report.is_full() ? std::string() : GuessKey(entry.key->text, keys);
+    report.Error(*entry.key, kUnknownKey, std::format("unknown key {} in {}", Quote(entry.key->text), what), std::move(hint));
   }
 }
 

@@ -22,15 +22,17 @@ constexpr auto kFileKeys = std::to_array<Key>({{"version"},
                                                {"policy_file"},
                                                {"policy"},
                                                {"control"},
-                                               {"metrics", Support::kLater, "off"}});
+                                               {"metrics"}});
 constexpr auto kNodeKeys = std::to_array<Key>({{"name"}, {"labels"}, {"address"}, {"interface"}, {"on_stop"}});
 constexpr auto kClusterKeys = std::to_array<Key>({{"name"}, {"join"}, {"listen"}, {"key_file"}, {"profile"}, {"quorum"}});
 constexpr auto kTunnelKeys = std::to_array<Key>({{"device"}, {"vni"}, {"port"}, {"mtu"}, {"ipv4"}, {"ipv6"}});
 constexpr auto kDatapathKeys = std::to_array<Key>({{"rule_priority"}, {"tables"}, {"next_hop_mark"}});
 constexpr auto kWorkloadsKeys = std::to_array<Key>({{"directory"}, {"docker"}, {"podman"}});
 constexpr auto kControlKeys = std::to_array<Key>({{"group"}});
+constexpr auto kMetricsKeys = std::to_array<Key>({{"listen"}});
 
 constexpr std::uint16_t kGossipPort = 7947;
+constexpr std::uint16_t kMetricsPort = 9799;
 constexpr std::size_t kLongestSocketPath = 107;  // sun_path of unix(7), with a zero behind it
 
 // The value of a section when it is a map of known keys, else nullptr.
@@ -68,37 +70,39 @@ void ReadNode(Reader& reader, const Node& root, policy::NodeConfig::Node& value)
   reader.Choice(*node, "on_stop", value.on_stop, kStops);
 }
 
-std::optional<Endpoint> ReadEndpoint(Reader& reader, const Node& node) {
+std::optional<Endpoint> ReadEndpoint(Reader& reader, const Node& node, std::uint16_t default_port) {
   if (!node.is_scalar()) {
     reader.report().Error(node, kWrongKind, std::format("expected an address, found {}", Describe(node)),
-                          "quote IPv6 addresses: \"[2001:db8::3]:7947\"");
+                          std::format("quote IPv6 addresses: \"[2001:db8::3]:{}\"", default_port));
     return std::nullopt;
   }
-  auto endpoint = Endpoint::Parse(node.text, kGossipPort);
+  auto endpoint = Endpoint::Parse(node.text, default_port);
   if (endpoint) return *endpoint;
   const bool is_name = node.text.find_first_of("ghijklmnopqrstuvwxyz") != std::string::npos;
   reader.report().Error(node, kBadAddress, std::format("expected an address with or without a port, found {}", Quote(node.text)),
                         is_name ? "host names are not supported by this build: write the address"
-                                : "write 192.0.2.11, \"192.0.2.11:7947\" or \"[2001:db8::3]:7947\"");
+                                : std::format("write 192.0.2.11, \"192.0.2.11:{0}\" or \"[2001:db8::3]:{0}\"", default_port));
   return std::nullopt;
 }
 
-// ":7947", "7947", "192.0.2.1:7947", "192.0.2.1".
-void ReadListen(Reader& reader, const Node& node, policy::NodeConfig::Cluster& value) {
+// Where to listen. ":7947", "192.0.2.1:7947", "192.0.2.1"; without an address `address` becomes unset.
+void ReadListen(Reader& reader, const Node& node, std::uint16_t default_port, std::optional<IpAddress>& address, std::uint16_t& port) {
   if (node.is_scalar() && node.text.starts_with(':')) {
     const std::string_view digits = std::string_view(node.text).substr(1);
-    std::uint16_t port = 0;
-    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-    if (code == std::errc() && end == digits.data() + digits.size() && port != 0 && digits[0] != '0') {
-      value.listen_port = port;
+    std::uint16_t number = 0;
+    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (code == std::errc() && end == digits.data() + digits.size() && number != 0 && digits[0] != '0') {
+      address.reset();
+      port = number;
       return;
     }
-    reader.report().Error(node, kBadPort, std::format("{}: a port is 1-65535, without leading zeros", Quote(node.text)), "write \":7947\"");
+    reader.report().Error(node, kBadPort, std::format("{}: a port is 1-65535, without leading zeros", Quote(node.text)),
+                          std::format("write \":{}\"", default_port));
     return;
   }
-  if (const auto endpoint = ReadEndpoint(reader, node)) {
-    value.listen_address = endpoint->address;
-    value.listen_port = endpoint->port;
+  if (const auto endpoint = ReadEndpoint(reader, node, default_port)) {
+    address = endpoint->address;
+    port = endpoint->port;
   }
 }
 
@@ -108,10 +112,10 @@ void ReadCluster(Reader& reader, const Node& root, policy::NodeConfig::Cluster& 
   Name(reader, *cluster, "name", "the name of a cluster", value.name);
   if (const Node* join = Find(*cluster, "join")) {
     for (const Node* item : reader.Items(*join, "an address")) {
-      if (const auto endpoint = ReadEndpoint(reader, *item)) value.join.push_back(*endpoint);
+      if (const auto endpoint = ReadEndpoint(reader, *item, kGossipPort)) value.join.push_back(*endpoint);
     }
   }
-  if (const Node* listen = Find(*cluster, "listen")) ReadListen(reader, *listen, value);
+  if (const Node* listen = Find(*cluster, "listen")) ReadListen(reader, *listen, kGossipPort, value.listen_address, value.listen_port);
   Name(reader, *cluster, "key_file", "a path", value.key_file);
   constexpr auto kProfiles = std::to_array<std::pair<std::string_view, policy::Profile>>(
       {{"lan", policy::Profile::kLan}, {"fast", policy::Profile::kFast}, {"wan", policy::Profile::kWan}});
@@ -203,6 +207,22 @@ void ReadEngine(Reader& reader, const Node& map, std::string_view key, policy::E
   }
 }
 
+// `off`, or a map with `listen`, which may be `off`, too.
+void ReadMetrics(Reader& reader, const Node& root, policy::NodeConfig::Metrics& value) {
+  const auto is_off = [](const Node& node) { return node.is_scalar() && node.text == "off"; };
+  const Node* metrics = Find(root, "metrics");
+  if (metrics == nullptr) return;
+  if (is_off(*metrics)) {
+    value.serve = false;
+    return;
+  }
+  if (Section(reader, root, "metrics", kMetricsKeys) == nullptr) return;
+  const Node* listen = Find(*metrics, "listen");
+  if (listen == nullptr) return;
+  value.serve = !is_off(*listen);
+  if (value.serve) ReadListen(reader, *listen, kMetricsPort, value.address, value.port);
+}
+
 void ReadOthers(Reader& reader, const Node& root, policy::NodeConfig& config) {
   if (const Node* workloads = Section(reader, root, "workloads", kWorkloadsKeys)) {
     Name(reader, *workloads, "directory", "a path", config.workloads_directory);
@@ -215,6 +235,7 @@ void ReadOthers(Reader& reader, const Node& root, policy::NodeConfig& config) {
   if (const Node* control = Section(reader, root, "control", kControlKeys)) {
     Name(reader, *control, "group", "the name of a group", config.control_group);
   }
+  ReadMetrics(reader, root, config.metrics);
 }
 
 }  // namespace

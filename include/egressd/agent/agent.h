@@ -79,6 +79,7 @@ class Agent {
   bool hands_over() const;
   // May leases that somebody else removed be put back at any time? Not those that need the consent of others.
   bool may_wake() const;
+  bool synced() const;
   plan::TunnelIdentity tunnel_identity() const;
   Status status() const;
   const RejectedDatagrams& rejected() const;

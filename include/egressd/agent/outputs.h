@@ -73,6 +73,19 @@ struct AddressProbe {
   std::string device;
   auto operator<=>(const AddressProbe&) const = default;
 };
+// The kernel of this node has an egress IP that it did not have.
+struct Takeover {
+  enum class Reason : std::uint8_t {
+    kFirst,     // nobody who is known had it before
+    kNodeDead,
+    kHandover,  // its holder offered it: drain, move, failback, a stop
+    kReleased,  // its holder let go of it: a health check, an uplink, a conflict
+  };
+  IpAddress address;
+  std::string gateway;
+  Reason reason = Reason::kFirst;
+  Duration lasted{};                           // since the holder was found dead, or else since it was decided
+};
 struct Output {
   std::optional<std::string> store;
   std::optional<std::string> store_keys;       // secret; on disk before anything is sent
@@ -95,6 +108,7 @@ struct Output {
   std::vector<ApplyResult> results;
   std::vector<OrderResult> orders;
   std::vector<KeyResult> key_results;
+  std::vector<Takeover> takeovers;
   Time wake_at = kNever;
 };
 

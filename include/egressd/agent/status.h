@@ -43,6 +43,7 @@ struct EgressIpStatus {
   EgressIpState state = EgressIpState::kUnassigned;
   std::vector<std::string> policies;
   std::vector<EgressId> ids;                   // in order, one for each of the policies
+  bool held_here = false;                      // the kernel of this node has it and answers for it, whatever others say
   std::optional<Duration> lease;               // held here: the kernel ends it so long after the last renewal; unset = elsewhere, or never
 };
 struct PolicyStatus {

@@ -44,6 +44,8 @@ std::vector<Finding> RemovedInUse(const PolicySet& set, const Bindings& previous
 
 // How many addresses a pool has, exclusions left out; saturating at 2^64 - 1.
 std::uint64_t CountOf(const Pool& pool, Family family);
+// Is this one of them?
+bool Contains(const Pool& pool, const IpAddress& address);
 
 // Every address of a pool in order, exclusions left out. At most `limit` (pools of IPv6 can be huge).
 std::vector<IpAddress> AddressesOf(const Pool& pool, Family family, std::size_t limit);

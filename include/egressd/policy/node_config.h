@@ -70,6 +70,13 @@ struct NodeConfig {
   std::string policy_file = "/etc/egressd/policy.yaml";
   bool replicate_policy = true;  // policy: cluster | file
   std::string control_group;     // group that may use the control socket; empty = the daemon's own
+  // Where Prometheus reads.
+  struct Metrics {
+    bool serve = true;
+    std::optional<IpAddress> address = IpAddress::Ipv4(0x7f000001);  // unset = every address of this host
+    std::uint16_t port = 9799;
+    auto operator<=>(const Metrics&) const = default;
+  } metrics;
   auto operator<=>(const NodeConfig&) const = default;
 };
 

@@ -33,6 +33,9 @@ std::string_view ToString(Operation operation);
 using Object = std::variant<Sysctl, Link, Vlan, Address, Neighbour, FdbEntry, Route, Rule, NftTable, NftCounter, NftLimit, NftSet, NftChain,
                             NftElement, EgressAddress>;
 
+// "route", "element", …: one word.
+std::string_view KindOf(const Object& object);
+
 struct Step {
   Operation operation = Operation::kCreate;
   Object object;  // kRemove: the object as it was observed; else as it shall be

@@ -23,6 +23,11 @@ TEST_CASE("nothing is committed before the host is known, and an apply waits unt
   REQUIRE(!solo.announced.empty());
   CHECK(solo.announced[0] == Announcement{.address = Ip("203.0.113.10"), .device = "eth0"});
   CHECK(solo.rechecks >= 1);
+  REQUIRE(solo.takeovers.size() == 1);
+  CHECK(solo.takeovers[0].address == Ip("203.0.113.10"));
+  CHECK(solo.takeovers[0].gateway == "edge");
+  CHECK(solo.takeovers[0].reason == Takeover::Reason::kFirst);
+  CHECK(solo.agent->status().egress_ips.front().held_here);
 }
 
 TEST_CASE("with BGP the uplink is neither asked nor told, and what it says does not count") {
@@ -71,6 +76,7 @@ TEST_CASE("what the kernel still has after a restart stays there") {
   Solo second(first.disk, {Ip("203.0.113.10")});
   second.Host();
   CHECK(second.agent->desired() == first.agent->desired());
+  CHECK(second.takeovers.empty());
 }
 
 TEST_CASE("a bad text changes nothing") {

@@ -52,6 +52,7 @@ struct Solo {
   std::optional<IpAddress> kernel_refuses;  // a state with this egress address
   std::vector<ApplyResult> results;
   std::vector<Announcement> announced;
+  std::vector<Takeover> takeovers;
   std::size_t probed = 0;
   std::size_t commits = 0;
   std::size_t rechecks = 0;
@@ -84,6 +85,7 @@ struct Solo {
     CHECK(output.send.empty());
     for (auto& result : output.results) results.push_back(result);
     for (auto& announcement : output.announce) announced.push_back(announcement);
+    for (auto& takeover : output.takeovers) takeovers.push_back(takeover);
     probed += output.probe.size();
     if (output.recheck_connections) ++rechecks;
     if (output.commit) {

@@ -243,4 +243,15 @@ TEST_CASE("a pool may end with the last address there is") {
   CHECK(AddressesOf(pool, Family::kIpv4, 9) == std::vector{A("255.255.255.254")});
 }
 
+TEST_CASE("a pool contains what it offers, and counts as much") {
+  const Pool pool{.name = "p", .ipv4 = {R("203.0.113.10-203.0.113.12"), R("203.0.113.20")}, .exclude = {R("203.0.113.11")}};
+  CHECK(CountOf(pool, Family::kIpv4) == 3);
+  CHECK(CountOf(pool, Family::kIpv6) == 0);
+  CHECK(Contains(pool, A("203.0.113.10")));
+  CHECK(Contains(pool, A("203.0.113.20")));
+  CHECK_FALSE(Contains(pool, A("203.0.113.11")));
+  CHECK_FALSE(Contains(pool, A("203.0.113.13")));
+  CHECK_FALSE(Contains(pool, A("2001:db8::1")));
+}
+
 }  // namespace egressd::policy

@@ -141,6 +141,10 @@ TEST_CASE("E128: addresses that other nodes cannot reach") {
 
 TEST_CASE("E216: nodes are outside of the tunnel network") {
   CHECK(After([](NodeConfig& config) { config.node.address = A("198.19.0.1"); }) == Texts{"E216 node.address"});
+  CHECK(After([](NodeConfig& config) { config.metrics.address = A("224.0.0.1"); }) == Texts{"E128 metrics.listen"});
+  CHECK(After([](NodeConfig& config) { config.metrics.address = A("0.0.0.0"); }) == Texts{});
+  CHECK(After([](NodeConfig& config) { config.metrics.port = 0; }) == Texts{"E121 metrics.listen"});
+  CHECK(After([](NodeConfig& config) { config.metrics = {.serve = false, .port = 0}; }) == Texts{});
 }
 
 TEST_CASE("E218: the tunnel network is none that this node has a route to") {

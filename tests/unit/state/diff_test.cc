@@ -183,4 +183,13 @@ TEST_CASE("links are built before the sysctls of their devices and cleaned after
   CHECK(std::holds_alternative<Link>(unmade.clean.back().object));
 }
 
+TEST_CASE("every kind of object has a word of its own") {
+  CHECK(KindOf(Route{}) == "route");
+  CHECK(KindOf(NftElement{}) == "element");
+  CHECK(KindOf(EgressAddress{}) == "egress_address");
+  CHECK(KindOf(Sysctl{}) == "sysctl");
+  CHECK(ToString(NftCounter{}).starts_with(KindOf(NftCounter{})));
+  CHECK(ToString(Route{}).starts_with(KindOf(Route{})));
+}
+
 }  // namespace egressd::state

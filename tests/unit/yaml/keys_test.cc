@@ -30,12 +30,7 @@ TEST_CASE("words of other systems are known") {
 }
 
 TEST_CASE("what later builds will do is refused, never ignored") {
-  CHECK(NodePlaces("metrics: {listen: \"127.0.0.1:9799\"}\n") == Places{"1:1 E010"});
   CHECK(NodePlaces("node: {address: [192.0.2.1, 192.0.2.2]}\n") == Places{"1:8 E010"});
-}
-
-TEST_CASE("a later key is accepted when it asks for what this build does anyway") {
-  CHECK(NodePlaces("metrics: off\n").empty());
 }
 
 TEST_CASE("scalars look like what the parsers of this world make of them") {

@@ -25,7 +25,7 @@ workloads: {directory: /srv/workloads, docker: /run/other/docker.sock, podman: o
 policy_file: /etc/egressd/site.yaml
 policy: file
 control: {group: egressd}
-metrics: off
+metrics: {listen: "192.0.2.10:9800"}
 )";
 
 TEST_CASE("every key of the node file is read") {
@@ -63,6 +63,7 @@ TEST_CASE("every key of the node file is read") {
   CHECK(config.policy_file == "/etc/egressd/site.yaml");
   CHECK_FALSE(config.replicate_policy);
   CHECK(config.control_group == "egressd");
+  CHECK(config.metrics == policy::NodeConfig::Metrics{.serve = true, .address = *IpAddress::Parse("192.0.2.10"), .port = 9800});
 }
 
 TEST_CASE("what is left out has its default, and `auto` is the default") {
@@ -99,6 +100,26 @@ TEST_CASE("faults of the node file are found where they stand") {
   CHECK(NodePlaces("datapath: {next_hop_mark: \"0xff000000\"}\n") == Places{"1:27 E151"});
   CHECK(NodePlaces("policy: yes\n") == Places{"1:9 E152"});
   CHECK(NodePlaces("control: {socket: /run/x}\n") == Places{"1:11 E008"});
+}
+
+TEST_CASE("where metrics are served") {
+  const auto metrics = [](const std::string& value) { return ParseNodeConfig("metrics: " + value + "\n", "f").value.metrics; };
+  CHECK(ParseNodeConfig("", "f").value.metrics == policy::NodeConfig::Metrics{});
+  CHECK(metrics("{}") == policy::NodeConfig::Metrics{});
+  CHECK(metrics("{}").address == *IpAddress::Parse("127.0.0.1"));
+  CHECK(metrics("{}").port == 9799);
+  CHECK_FALSE(metrics("off").serve);
+  CHECK_FALSE(metrics("{listen: off}").serve);
+  CHECK(metrics("{listen: \":9800\"}") == policy::NodeConfig::Metrics{.address = std::nullopt, .port = 9800});
+  CHECK(metrics("{listen: \"[2001:db8::3]:9800\"}").address == *IpAddress::Parse("2001:db8::3"));
+  CHECK(metrics("{listen: 192.0.2.1}").port == 9799);
+  CHECK(NodePlaces("metrics: {listen: \"0.0.0.0:9799\"}\n").empty());
+  CHECK(NodePlaces("metrics: on\n") == Places{"1:10 E007"});
+  CHECK(NodePlaces("metrics: {listen: \":0\"}\n") == Places{"1:19 E153"});
+  CHECK(NodePlaces("metrics: {listen: \"127.0.0.1:0\"}\n") == Places{"1:19 E150"});
+  CHECK(NodePlaces("metrics: {listen: localhost}\n") == Places{"1:19 E150"});
+  CHECK(NodePlaces("metrics: {listen: [a]}\n") == Places{"1:11 E007"});
+  CHECK(NodePlaces("metrics: {port: 9799}\n") == Places{"1:11 E008"});
 }
 
 TEST_CASE("where container engines are asked") {
