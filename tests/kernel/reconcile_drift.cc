@@ -90,6 +90,51 @@ TEST_CASE("our own writes are no news") {
   CHECK_FALSE(kernel.TakeNotifications().ours);
 }
 
+TEST_CASE("what is touched is all that is looked at, until somebody else changes something") {
+  World world;
+  auto kernel = world.Open();
+  State desired = FullState();
+  const state::Touched nothing{std::in_place};
+  // Nothing is known before the first one, whatever is said.
+  CHECK(kernel.Reconcile(desired, nothing).value().size() > 20);
+  const state::NftBytes key = state::NftBytes::Mark(7);
+  const state::NftElement more{.key = {{state::NftFamily::kInet, "nexthop"}, key, key}, .value = state::NftBytes::Mark(1u << 24 | 7)};
+  state::Put(desired.elements, more);
+  CHECK(kernel.Reconcile(desired, nothing).value().empty());  // it was not told of
+  const state::Touched one{{more.key}};
+  CHECK(kernel.Reconcile(desired, one).value().size() == 1);
+  CHECK(Missing(kernel, desired) == "");
+  REQUIRE(kernel.Reconcile(desired));
+  REQUIRE(world.outsider.RemoveRoute(26001, "0.0.0.0/0") == 0);
+  CHECK(Waits(kernel));
+  CHECK_FALSE(kernel.Reconcile(desired, nothing).value().empty());
+  CHECK(Missing(kernel, desired) == "");
+}
+
+TEST_CASE("a change of thousands of elements is no news, and what somebody does afterwards is") {
+  World world;
+  auto kernel = world.Open();
+  State desired = FullState();
+  REQUIRE(kernel.Reconcile(desired));
+  for (std::uint32_t id = 10; id < 5000; ++id) {
+    const state::NftBytes key = state::NftBytes::Mark(id);
+    state::Put(desired.elements, {.key = {{state::NftFamily::kInet, "nexthop"}, key, key}, .value = state::NftBytes::Mark(1u << 24 | id)});
+  }
+  kernel.TakeNotifications();
+  REQUIRE(kernel.Reconcile(desired));
+  CHECK_FALSE(kernel.TakeNotifications().ours);
+  CHECK(kernel.Reconcile(desired).value().empty());
+  CHECK(Missing(kernel, desired) == "");
+  {
+    auto other = world.Open();
+    REQUIRE(other.Reconcile(FullState()));
+  }
+  CHECK(Waits(kernel));
+  CHECK(kernel.TakeNotifications().ours);
+  REQUIRE(kernel.Reconcile(desired));
+  CHECK(Missing(kernel, desired) == "");
+}
+
 TEST_CASE("leases that are given, renewed and run out, and wakes, are no news") {
   World world;
   auto kernel = world.Open();

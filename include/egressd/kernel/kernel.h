@@ -44,8 +44,9 @@ class Kernel {
 
   // Brings the kernel from what it is to `desired`; what was done comes back (empty = nothing was to do). Tries again by itself, at most
   // 5 times, when somebody else changed nftables in between. kExpired: it would add leases, and there was no Wake or too long ago. What
-  // is undone does not get leases back that had to be given up for it: the next Reconcile does that. `touched`: by what `desired` may differ
-  // from that of the last Reconcile that came to its end; then it costs what that is, as long as nobody else changed anything.
+  // is undone does not get leases back that had to be given up for it: the next Reconcile does that.
+  // `touched`: by what `desired` may differ from that of the last Reconcile that came to its end. As long as nobody else changed anything,
+  // it costs what that is, whatever else there is.
   Result<state::Transaction> Reconcile(const state::State& desired, const state::Touched& touched = std::nullopt);
 
   // From now on, and for so long, one Reconcile or Renew may add leases. Call it first, then read the clock that the step is decided by:

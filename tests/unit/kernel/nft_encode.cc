@@ -61,8 +61,8 @@ TEST_CASE("what goes comes before what comes, and each in the order that the ker
   CHECK(Types(batch.Finish()) == std::vector<int>{NFNL_MSG_BATCH_BEGIN, NFT_MSG_DELRULE, NFT_MSG_DELRULE,
                                                   NFT_MSG_DELSET, NFT_MSG_DELSET, NFT_MSG_DELCHAIN,
                                                   NFT_MSG_DELOBJ, NFT_MSG_NEWTABLE, NFT_MSG_NEWOBJ,
-                                                  NFT_MSG_NEWSET, NFT_MSG_NEWCHAIN, NFT_MSG_NEWSETELEM,
-                                                  NFT_MSG_NEWRULE, NFNL_MSG_BATCH_END});
+                                                  NFT_MSG_NEWSET, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE,
+                                                  NFT_MSG_NEWSETELEM, NFNL_MSG_BATCH_END});
   CHECK(known.sets.size() == 1);
   CHECK(known.chains.size() == 1);
 }
