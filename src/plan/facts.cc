@@ -127,6 +127,7 @@ void Facts::FindHeld() {
   const policy::NodeConfig& config = *inputs.config;
   const state::Host& host = *inputs.host;
   std::map<std::string_view, bool> member;  // of the gateway
+  std::map<std::pair<std::string_view, IpAddress>, std::optional<Way>> ways;  // many policies share an egress IP
   for (const policy::Binding& binding : *inputs.bindings) {
     const policy::Policy* policy = PolicyOf(binding);
     if (policy == nullptr) continue;
@@ -134,7 +135,9 @@ void Facts::FindHeld() {
     std::optional<IpAddress> address = binding.egress_ip;
     if (address) {
       if (!inputs.holds.contains(*address)) continue;
-      way = WayOf(binding, *address);
+      const auto [known, is_new] = ways.try_emplace({binding.gateway, *address});
+      if (is_new) known->second = WayOf(binding, *address);
+      way = known->second;
     } else {
       auto known = member.find(binding.gateway);
       if (known == member.end()) {

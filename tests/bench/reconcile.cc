@@ -33,6 +33,8 @@
 
 namespace {
 
+constexpr std::size_t kMore = 20;  // workloads more, each time
+
 using namespace egressd;
 using Clock = std::chrono::steady_clock;
 
@@ -77,6 +79,19 @@ struct World {
     inputs.self = plan::IdentityOf(1, config.tunnel);
     for (const policy::Binding& binding : bindings) inputs.carriers[binding.id] = {};
     desired = plan::Build(inputs);
+  }
+
+  // From a workload that a provider reports to the kernel, without reading its file.
+  double OneMore(std::size_t number, kernel::Kernel& kernel) {
+    const auto began = Clock::now();
+    const std::string name = std::format("more{}", number);
+    const policy::Workload workload{.name = name, .addresses = {AddressOf((std::size_t{250} - 64) * 65536 + number)}, .labels = {{"app", "p0"}}};
+    state::Touched touched{std::in_place};
+    if (!plan::UpdateSources(inputs, selection->SetWorkloads(name, {workload}), desired, touched)) Die("one more takes the long way");
+    const auto done = kernel.Reconcile(desired, touched);
+    const double took = Milliseconds(began);
+    if (!done || done->size() != 1) Die("one more is not one change");
+    return took;
   }
 
   policy::NodeConfig config;
@@ -214,7 +229,7 @@ double NftAdd(std::size_t round) {
 int main(int count, char** words) {
   if (count != 4) Die("WORKLOADS ROUNDS POLICIES");
   const std::size_t workloads = std::strtoull(words[1], nullptr, 10), rounds = std::strtoull(words[2], nullptr, 10);
-  const World world(workloads, std::strtoull(words[3], nullptr, 10));
+  World world(workloads, std::strtoull(words[3], nullptr, 10));
   const std::vector<Workload> elements = WorkloadsOf(world.desired);
   if (elements.size() != workloads) Die(std::format("{} elements for {} workloads", elements.size(), workloads));
   const test::TemporaryDirectory directory;
@@ -222,7 +237,7 @@ int main(int count, char** words) {
   WriteNft(exact, elements, "");
   WriteNft(intervals, elements, "flags interval; ");
 
-  std::vector<double> egressd, raw, nft, add, add_to_intervals;
+  std::vector<double> egressd, more, raw, nft, add, add_to_intervals;
   for (std::size_t round = 0; round < rounds; ++round) {
     {
       const test::Sandbox sandbox;
@@ -232,6 +247,7 @@ int main(int count, char** words) {
       egressd.push_back(Milliseconds(began));
       if (!done) Die(done.error().message);
       if (const auto again = kernel.Reconcile(world.desired); !again || !again->empty()) Die("the kernel did not take everything");
+      for (std::size_t number = 0; number < kMore; ++number) more.push_back(world.OneMore(round * kMore + number, kernel));
     }
     {
       const test::Sandbox sandbox;
@@ -254,9 +270,9 @@ int main(int count, char** words) {
       add_to_intervals.push_back(NftAdd(round));
     }
   }
-  std::puts(std::format(R"({{"workloads": {}, "egressd_ms": {:.3f}, "raw_ms": {:.3f}, "nft_ms": {:.3f}, "nft_add_ms": {:.3f}, )"
+  std::puts(std::format(R"({{"workloads": {}, "egressd_ms": {:.3f}, "more_ms": {:.3f}, "raw_ms": {:.3f}, "nft_ms": {:.3f}, "nft_add_ms": {:.3f}, )"
                         R"("nft_add_to_intervals_ms": {:.3f}}})",
-                        workloads, Median(egressd), Median(raw), Median(nft), Median(add), Median(add_to_intervals))
+                        workloads, Median(egressd), Median(more), Median(raw), Median(nft), Median(add), Median(add_to_intervals))
                 .c_str());
   return 0;
 }
