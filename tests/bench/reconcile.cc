@@ -270,8 +270,8 @@ int main(int count, char** words) {
       add_to_intervals.push_back(NftAdd(round));
     }
   }
-  std::puts(std::format(R"({{"workloads": {}, "egressd_ms": {:.3f}, "more_ms": {:.3f}, "raw_ms": {:.3f}, "nft_ms": {:.3f}, "nft_add_ms": {:.3f}, )"
-                        R"("nft_add_to_intervals_ms": {:.3f}}})",
+  std::puts(std::format(R"({{"workloads": {}, "egressd_ms": {:.3f}, "more_ms": {:.3f}, "raw_ms": {:.3f}, "nft_ms": {:.3f}, )"
+                        R"("nft_add_ms": {:.3f}, "nft_add_to_intervals_ms": {:.3f}}})",
                         workloads, Median(egressd), Median(more), Median(raw), Median(nft), Median(add), Median(add_to_intervals))
                 .c_str());
   return 0;
