@@ -52,6 +52,13 @@ std::span<const Verb> Verbs() {
        Metrics,
        "egressctl metrics | grep egress_ip_owner\n"
        "egressctl metrics --textfile /var/lib/prometheus/node-exporter/egressd.prom"},
+      {"graph",
+       "the cluster as a picture: policies, egress IPs, nodes, tunnels, health",
+       {},
+       {{"--dot", nullptr, "for Graphviz, instead of SVG"}},
+       GraphVerb,
+       "egressctl graph > cluster.svg\n"
+       "egressctl graph --dot | dot -Tpdf > cluster.pdf"},
       {"drain",
        "have a node hand over its egress IPs and take none",
        {{"node", "the node [this one]", false}},

@@ -39,6 +39,7 @@ int Get(Session& session);
 int Explain(Session& session);
 int Events(Session& session);
 int Metrics(Session& session);
+int GraphVerb(Session& session);
 int Drain(Session& session);
 int Undrain(Session& session);
 int Move(Session& session);
