@@ -76,7 +76,9 @@ std::vector<std::size_t> Put(Graph& graph, Column column, const char* plural, st
     }
     for (const std::size_t member : members) became[member] = boxes.size();
     if (column != Column::kNodes) {
-      for (const std::size_t to : first.to) graph.edges.push_back({.column = column, .from = boxes.size(), .to = to, .text = "", .mood = box.mood});
+      for (const std::size_t to : first.to) {
+        graph.edges.push_back({.column = column, .from = boxes.size(), .to = to, .text = "", .mood = box.mood});
+      }
     }
     boxes.push_back(std::move(box));
   }
@@ -93,7 +95,9 @@ void PutTunnels(const Json& nodes, const std::vector<std::size_t>& became, Graph
     const Json& node = nodes.items()[i];
     if (became[i] == *self || node["state"].text() == "left") continue;
     const Json& rtt = node["rtt_ms"];
-    const std::string text = rtt.is_null() ? "" : std::format("{:.1f} ms", rtt.is_integer() ? static_cast<double>(rtt.integer()) : rtt.real());
+    const bool answers = !rtt.is_null() && node["state"].text() != "dead";
+    const double milliseconds = rtt.is_integer() ? static_cast<double>(rtt.integer()) : rtt.real();
+    const std::string text = answers ? std::format("{:.1f} ms", milliseconds) : "";
     graph.edges.push_back({.column = Column::kNodes, .from = *self, .to = became[i], .text = text, .mood = MoodOf(node["state"].text())});
   }
 }
@@ -173,7 +177,8 @@ Json ToJson(const Graph& graph) {
   for (std::size_t column = 0; column < graph.columns.size(); ++column) {
     Json boxes = Json::Array{};
     for (const Graph::Box& box : graph.columns[column]) {
-      boxes.Append(Json::Object{{"name", box.name}, {"title", box.title}, {"detail", box.detail}, {"mood", kMoods[static_cast<std::size_t>(box.mood)]}});
+      const char* mood = kMoods[static_cast<std::size_t>(box.mood)];
+      boxes.Append(Json::Object{{"name", box.name}, {"title", box.title}, {"detail", box.detail}, {"mood", mood}});
     }
     out.Set(kColumns[column], std::move(boxes));
   }

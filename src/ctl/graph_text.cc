@@ -86,17 +86,20 @@ std::string Line(const Layout& layout, const Graph::Edge& edge) {
     // Around the right side; the farther apart, the wider.
     const int x = layout.X(Column::kNodes) + kBoxWidth, to = layout.Middle(Column::kNodes, edge.to);
     const int bow = std::min(kTunnels - 10, 24 + std::abs(to - from) / 4);
-    std::string out = std::format(R"(<path d="M{0} {1} C{2} {1} {2} {3} {0} {3}" fill="none" stroke="{4}" stroke-dasharray="4 3"/>)", x, from,
-                                  x + bow, to, Ink(edge.mood));
+    std::string out = std::format(R"(<path d="M{0} {1} C{2} {1} {2} {3} {0} {3}" fill="none" stroke="{4}" stroke-dasharray="4 3"/>)",
+                                  x, from, x + bow, to, Ink(edge.mood));
     if (!edge.text.empty()) {
       out += std::format(R"(<text class="small" x="{}" y="{}" fill="{}">{}</text>)", x + 8, to - 5, Ink(edge.mood), Escape(edge.text));
     }
     return out + '\n';
   }
   const auto next = static_cast<Column>(static_cast<int>(edge.column) + 1);
-  const int x = layout.X(edge.column) + kBoxWidth, end = layout.X(next), to = layout.Middle(next, edge.to), half = (x + end) / 2;
-  return std::format(R"svg(<path d="M{} {} C{} {} {} {} {} {}" fill="none" stroke="{}" stroke-width="1.5" marker-end="url(#tip)"/>)svg" "\n", x, from,
-                     half, from, half, to, end - 6, to, Ink(edge.mood));
+  const int x = layout.X(edge.column) + kBoxWidth, to = layout.Middle(next, edge.to);
+  const int tip = layout.X(next) - 6, half = (x + tip) / 2;
+  const char* ink = Ink(edge.mood);
+  constexpr const char* kCurve =
+      R"svg(<path d="M{} {} C{} {} {} {} {} {}" fill="none" stroke="{}" stroke-width="1.5" marker-end="url(#tip)"/>)svg";
+  return std::vformat(kCurve, std::make_format_args(x, from, half, from, half, to, tip, to, ink)) + '\n';
 }
 
 }  // namespace
@@ -106,8 +109,16 @@ std::string ToSvg(const Graph& graph) {
   std::string out = std::format(
       R"(<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img">
 <title>{2}</title>
-<style>text{{font:13px system-ui,sans-serif;fill:#212121}}.head{{font-size:17px;font-weight:600}}.column{{font-weight:600;fill:#616161}}.small{{font-size:11px}}.detail{{font-size:11px;fill:#616161}}</style>
-<defs><marker id="tip" viewBox="0 0 6 6" refX="1" refY="3" markerWidth="6" markerHeight="6" orient="auto"><path d="M0 0 L6 3 L0 6 z" fill="#616161"/></marker></defs>
+<style>
+text{{font:13px system-ui,sans-serif;fill:#212121}}
+.head{{font-size:17px;font-weight:600}}
+.column{{font-weight:600;fill:#616161}}
+.small{{font-size:11px}}
+.detail{{font-size:11px;fill:#616161}}
+</style>
+<defs><marker id="tip" viewBox="0 0 6 6" refX="1" refY="3" markerWidth="6" markerHeight="6" orient="auto">
+<path d="M0 0 L6 3 L0 6 z" fill="#616161"/>
+</marker></defs>
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text class="head" x="{3}" y="34">{2}</text>
 )",
@@ -118,12 +129,14 @@ std::string ToSvg(const Graph& graph) {
   for (const auto& [column, title] : kColumns) {
     const std::vector<Graph::Box>& boxes = graph.Of(column);
     const int x = layout.X(column);
-    out += std::format(R"(<text class="column" x="{}" y="{}">{}</text>)" "\n", x, kTop - 14, boxes.empty() ? std::format("{}: none", title) : title);
+    const std::string head = boxes.empty() ? std::format("{}: none", title) : title;
+    out += std::format(R"(<text class="column" x="{}" y="{}">{}</text>)" "\n", x, kTop - 14, head);
     for (std::size_t i = 0; i < boxes.size(); ++i) {
       const Graph::Box& box = boxes[i];
       const int y = layout.Y(column, i);
-      out += std::format(R"(<g><title>{}</title><rect x="{}" y="{}" width="{}" height="{}" rx="6" fill="#fafafa" stroke="{}" stroke-width="2"/>)",
-                         Escape(box.title + "\n" + box.detail), x, y, kBoxWidth, kBoxHeight, Ink(box.mood));
+      out += std::format(R"(<g><title>{}</title>)", Escape(box.title + "\n" + box.detail));
+      out += std::format(R"(<rect x="{}" y="{}" width="{}" height="{}" rx="6" fill="#fafafa" stroke="{}" stroke-width="2"/>)", x, y,
+                         kBoxWidth, kBoxHeight, Ink(box.mood));
       out += std::format(R"(<text x="{}" y="{}">{}</text><text class="detail" x="{}" y="{}">{}</text></g>)" "\n", x + 10, y + 18,
                          Escape(Short(box.title)), x + 10, y + 33, Escape(Short(box.detail)));
     }

@@ -85,7 +85,8 @@ struct World {
   double OneMore(std::size_t number, kernel::Kernel& kernel) {
     const auto began = Clock::now();
     const std::string name = std::format("more{}", number);
-    const policy::Workload workload{.name = name, .addresses = {AddressOf((std::size_t{250} - 64) * 65536 + number)}, .labels = {{"app", "p0"}}};
+    const IpAddress address = AddressOf((std::size_t{250} - 64) * 65536 + number);
+    const policy::Workload workload{.name = name, .addresses = {address}, .labels = {{"app", "p0"}}};
     state::Touched touched{std::in_place};
     if (!plan::UpdateSources(inputs, selection->SetWorkloads(name, {workload}), desired, touched)) Die("one more takes the long way");
     const auto done = kernel.Reconcile(desired, touched);

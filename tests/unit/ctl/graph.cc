@@ -21,13 +21,16 @@ Json Ip(const std::string& ip, const std::string& state, const std::string& node
   return Json::Object{{"ip", ip}, {"gateway", "edge"}, {"state", state}, {"node", node}};
 }
 Json Policy(const std::string& name, const std::string& action, Json::Array ips) {
-  return Json::Object{{"name", name}, {"action", action}, {"gateway", "edge"}, {"egress_ips", std::move(ips)}, {"workloads", 1}, {"connections", 2}};
+  return Json::Object{{"name", name}, {"action", action}, {"gateway", "edge"}, {"egress_ips", std::move(ips)},
+                      {"workloads", 1}, {"connections", 2}};
 }
 Json Status(Json::Array policies, Json::Array health = {}) {
   return Json::Object{
       {"node", "src1"},
       {"policy", Json::Object{{"generation", 4}}},
-      {"cluster", Json::Object{{"name", "lab"}, {"nodes", Json::Array{Node("gw1", "alive", false), Node("gw2", "dead", false), Node("src1", "alive", true)}}}},
+      {"cluster", Json::Object{{"name", "lab"},
+                               {"nodes", Json::Array{Node("gw1", "alive", false), Node("gw2", "dead", false),
+                                                     Node("src1", "alive", true)}}}},
       {"egress_ips", Json::Array{Ip("203.0.113.10", "held", "gw1"), Ip("203.0.113.11", "unassigned", "")}},
       {"policies", std::move(policies)},
       {"health", std::move(health)}};
@@ -64,10 +67,13 @@ TEST_CASE("a policy leads to its egress IPs, these to the nodes that hold them, 
   CHECK(graph.headline == "cluster lab as src1 sees it · generation 4 · healthy");
   std::vector<std::string> edges;
   const Json json = ctl::ToJson(graph);
-  for (const Json& edge : json["edges"].items()) edges.push_back(std::format("{} {} {}", edge["from"].text(), edge["to"].text(), edge["mood"].text()));
+  for (const Json& edge : json["edges"].items()) {
+    edges.push_back(std::format("{} {} {}", edge["from"].text(), edge["to"].text(), edge["mood"].text()));
+  }
   std::ranges::sort(edges);
   CHECK(edges == std::vector<std::string>{"egress_ips/203.0.113.10 nodes/gw1 good", "nodes/src1 nodes/gw1 good", "nodes/src1 nodes/gw2 bad",
-                                          "policies/mailer egress_ips/203.0.113.10 plain", "policies/mailer egress_ips/203.0.113.11 plain"});
+                                          "policies/mailer egress_ips/203.0.113.10 plain",
+                                          "policies/mailer egress_ips/203.0.113.11 plain"});
   CHECK(graph.Of(Column::kPolicies)[0].title == "block · drop");
   CHECK(graph.Of(Column::kPolicies)[1].detail == "1 workload, 2 connections");
   CHECK(graph.Of(Column::kEgressIps)[0].mood == Graph::Mood::kBad);
@@ -75,12 +81,15 @@ TEST_CASE("a policy leads to its egress IPs, these to the nodes that hold them, 
   CHECK(IsWellFormed(svg));
   for (const char* name : {"mailer", "203.0.113.11", "gw2 · dead", "0.4 ms"}) CHECK(svg.contains(name));
   CHECK(dot.contains(R"("policy/mailer" -> "ip/203.0.113.10")"));
-  CHECK(dot.contains(R"("node/src1" -> "node/gw2" [color="#b71c1c", label="0.4 ms", style=dashed)"));
+  CHECK(dot.contains(R"("node/src1" -> "node/gw2" [color="#b71c1c", style=dashed)"));
+  CHECK(dot.contains(R"("node/src1" -> "node/gw1" [color="#2e7d32", label="0.4 ms", style=dashed)"));
 }
 
 TEST_CASE("thousands of policies are few boxes, and the worst of what is folded shows") {
   Json::Array policies;
-  for (int i = 0; i < 5000; ++i) policies.push_back(Policy(std::format("p{:04}", i), "snat", {i % 2 == 0 ? "203.0.113.10" : "203.0.113.11"}));
+  for (int i = 0; i < 5000; ++i) {
+    policies.push_back(Policy(std::format("p{:04}", i), "snat", {i % 2 == 0 ? "203.0.113.10" : "203.0.113.11"}));
+  }
   const Graph graph = ctl::GraphOf(Status(policies));
   REQUIRE(graph.Of(Column::kPolicies).size() == 2);
   CHECK(graph.Of(Column::kPolicies)[0].title == "2500 policies");
