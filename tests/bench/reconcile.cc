@@ -34,6 +34,7 @@
 namespace {
 
 constexpr std::size_t kMore = 20;  // workloads more, each time
+constexpr std::size_t kMostIntervals = 200'000;  // nft takes minutes for more
 
 using namespace egressd;
 using Clock = std::chrono::steady_clock;
@@ -49,6 +50,7 @@ struct Workload {
 }
 double Milliseconds(Clock::time_point since) { return std::chrono::duration<double, std::milli>(Clock::now() - since).count(); }
 double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
   std::ranges::sort(values);
   return values[values.size() / 2];
 }
@@ -265,7 +267,7 @@ int main(int count, char** words) {
       nft.push_back(Milliseconds(began));
       add.push_back(NftAdd(round));
     }
-    {
+    if (workloads <= kMostIntervals) {
       const test::Sandbox sandbox;
       Nft({"-f", intervals});
       add_to_intervals.push_back(NftAdd(round));
