@@ -26,19 +26,7 @@ Duration ConflictState::LongerAway(Time at, const IpAddress& address) {
   Lost& now = entry->second;
   if (!first) now.keep_away = std::min(2 * now.keep_away, kLongestKeepAway);
   now.until = at + now.keep_away;
-  now.ask = true;
   return now.keep_away;
-}
-
-bool ConflictState::MustAsk(const IpAddress& address) const {
-  const auto found = lost.find(address);
-  return found != lost.end() && found->second.ask;
-}
-
-void ConflictState::Taken(Time at, const IpAddress& address) {
-  held_since[address] = at;
-  probings.erase(address);
-  if (const auto found = lost.find(address); found != lost.end()) found->second.ask = false;
 }
 
 // Does this node tell the uplink who has the address? Where routes or somebody else do, the uplink has nothing to say about it either.

@@ -25,14 +25,11 @@ inline constexpr Duration kDefendInterval{1'000'000};
 struct Lost {
   Duration keep_away{};
   Time until{};
-  bool ask = true;                                       // before it is taken again
 };
 
 struct ConflictState {
   // Another conflict about the address: for how long it is left alone now.
   Duration LongerAway(Time at, const IpAddress& address);
-  bool MustAsk(const IpAddress& address) const;
-  void Taken(Time at, const IpAddress& address);
 
   std::map<IpAddress, Probing> probings;
   std::map<IpAddress, Time> held_since;

@@ -148,7 +148,8 @@ void Agent::Body::UpdateHolding(Time at, Output& output) {
   std::vector<Note>& notes = pending ? pending->notes : output.notes;
   for (const IpAddress& address : holding.taken) {
     const std::string object = address.ToString();
-    conflicts.Taken(at, address);
+    conflicts.held_since[address] = at;
+    conflicts.probings.erase(address);
     handover.preparing.erase(address);
     handover.leaving_until.erase(address);
     BeginTakeover(at, address, view, holding, known);
@@ -215,8 +216,7 @@ bool Agent::Body::MayClaim(Time at, const gossip::Claim& claim, const Holding& h
     return !taken && leases.unconfirmed.contains(claim.address);
   }
   // An apply asks the kernel at once, so that it can be refused as a whole.
-  const bool ask = holding.new_to_everybody.contains(claim.address) || conflicts.MustAsk(claim.address);
-  return !taken || pending || !ask || IsProbed(at, claim.address);
+  return !taken || pending || !holding.new_to_everybody.contains(claim.address) || IsProbed(at, claim.address);
 }
 
 // What this node does for every egress IP that it has to do with.

@@ -124,8 +124,18 @@ eventually 30 "everybody agrees" agreed src1 gw1 gw2
 
 # ---- what others do to a node ----
 holder=$(holder src1 $EGRESS4)
-on "$holder" nft delete table inet egressd
-eventually 5 "what was put back is counted by kind" there "egressd_drift_corrections_total{instance=\"${AT[$holder]}:9799\",object=\"chain\"} > 0"
+# A lease whose turn to be renewed comes within the milliseconds before the repair finds its set gone: then all of it is committed anew, which is
+# no correction. So up to three times.
+counted=""
+for _ in 1 2 3; do
+  on "$holder" nft delete table inet egressd
+  for _ in {1..20}; do
+    there "egressd_drift_corrections_total{instance=\"${AT[$holder]}:9799\",object=\"chain\"} > 0" && { counted=1; break 2; }
+    sleep 0.2
+  done
+done
+[[ -n $counted ]] || fail "what was put back is not counted by kind"
+say "what was put back is counted by kind"
 ip -n outside address add 203.0.113.105/24 dev up0
 conflicting() { standard_policy | sed 's|ipv4: 203.0.113.100,|ipv4: 203.0.113.105,|'; }
 conflicting >"$LAB/conflict.yaml"

@@ -190,9 +190,9 @@ TEST_CASE("an egress IP that another host has is tried again soon, then ever mor
   const auto lose = [&](std::chrono::milliseconds away) {
     solo.Step(ForeignAnnouncement{.address = Ip("203.0.113.10"), .device = "eth0", .mac = MacAddress{{2, 0, 0, 0, 0, 9}}});
     CHECK(!held());
-    solo.After(away);
+    solo.After(away - std::chrono::milliseconds(50));
     CHECK(!held());
-    solo.After(std::chrono::milliseconds(400));  // asked whether it is free now
+    solo.After(std::chrono::milliseconds(100));
     CHECK(held());
   };
   solo.After(std::chrono::milliseconds(300));
